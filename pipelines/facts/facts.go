@@ -1,0 +1,67 @@
+// Package facts reads what berth needs to know about a commit: from git, completed or overridden by a CI's variables
+// and by hand. It is the only package that runs git: it also makes the commit and the tag of a release and pushes them.
+//
+// Reading facts never walks the history, so it takes the same time on a repository with ten commits and with a hundred
+// thousand.
+package facts
+
+import "time"
+
+// Facts is what is known about the commit that is built. It is a value: nothing in it changes after it was read.
+type Facts struct {
+	// Commit is the full hash of HEAD, 40 hexadecimal digits. A CI's own commit variable never replaces it: what is
+	// built is what is checked out.
+	Commit string
+	// CommitTime is the committer's time in UTC, to the second.
+	CommitTime time.Time
+	// ShortCommit is SHA_SHORT when it was given by hand, else empty.
+	ShortCommit string
+	// Branch is the branch that is built: empty for a build of a tag and for a detached HEAD that nothing explains, the
+	// head branch for a pull request.
+	Branch string
+	// Tag is the git tag that is built, empty unless this is a build of a tag.
+	Tag string
+	// PullRequest is the number of the pull request, empty when there is none.
+	PullRequest string
+	// Dirty lists tracked files that differ from HEAD and untracked files inside [Options.Inputs]: slash paths relative
+	// to the root, sorted, each once.
+	Dirty []string
+	// Shallow is true when the history was cut off by a shallow clone.
+	Shallow bool
+	// Source is the https address of the origin remote, without credentials and without ".git". It is empty when there
+	// is no origin or it is a local path.
+	Source string
+	// Version is VERSION when it was given by hand, else empty. It is not checked here.
+	Version string
+	// RegistryType is REGISTRY_TYPE when it was given by hand, else empty. It is not checked here.
+	RegistryType string
+	// Origin says who named the branch, tag or pull request: "git", "GIT_BRANCH", "GitHub Actions" and so on.
+	Origin string
+}
+
+// Options is what [Repository.Facts] reads besides git.
+type Options struct {
+	// Lookup is the environment, such as [os.LookupEnv]; nil is an empty one.
+	Lookup func(string) (string, bool)
+	// Inputs are folders relative to the root, with slashes, in which untracked files count as dirty. "." is all.
+	Inputs []string
+	// TagPattern is the glob of release tags, such as "knative-lambda-v*". A detached HEAD at exactly such a tag is a
+	// build of that tag. Empty means no tag is.
+	TagPattern string
+}
+
+// Tag is a git tag and the commit it names; annotated tags are peeled.
+type Tag struct {
+	Name   string
+	Commit string
+}
+
+// Commit is one commit of the history.
+type Commit struct {
+	// Hash is the full hash.
+	Hash string
+	// Subject is the first paragraph of the message on one line.
+	Subject string
+	// Body is the rest of the message, without the blank line between.
+	Body string
+}
