@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// repositoryPath is the grammar of repository names.
+// Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+var repositoryPath = regexp.MustCompile(
+	`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+var pinned = regexp.MustCompile(`@sha256:[a-f0-9]{64}$`)
+
+var keep = regexp.MustCompile(`^([0-9]+d|forever)$`)
+
+// kinds of registries that a configuration may name.
+func kinds() []string { return []string{"ghcr", "ecr", "gcr", "quay", "oci"} }
+
+func (c *Config) checkRegistries() error {
+	if len(c.Registries) == 0 {
+		return c.Fault([]string{"registries"}, "name at least one", "there are no registries")
+	}
+	for _, name := range sortedKeys(c.Registries) {
+		at := []string{"registries", name}
+		r := c.Registries[name]
+		if r.Kind != "" && !slices.Contains(kinds(), r.Kind) {
+			return c.unknown(append(at, "kind"), "kind of registry", r.Kind, kinds())
+		}
+		if err := c.checkPrefix(append(at, "prefix"), r.Prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkPrefix(at []string, prefix string) error {
+	if strings.Contains(prefix, "${") {
+		return nil // checked by RequireSet where it is used
+	}
+	if strings.Contains(prefix, "://") {
+		return c.Fault(at, "write "+prefix[strings.Index(prefix, "://")+3:], "%q must not name a scheme", prefix)
+	}
+	host, path, _ := strings.Cut(prefix, "/")
+	if host == "" || (!strings.ContainsAny(host, ".:") && host != "localhost") {
+		return c.Fault(at, "write HOST/OWNER, for example ghcr.io/acme", "%q does not start with a registry's host", prefix)
+	}
+	if path != "" && !repositoryPath.MatchString(path) {
+		if lower := strings.ToLower(path); lower != path && repositoryPath.MatchString(lower) {
+			return c.Fault(at, "write "+host+"/"+lower, "repository names are lower-case: %q", prefix)
+		}
+		return c.Fault(at, "write HOST/OWNER, for example ghcr.io/acme", "%q is not a registry's prefix", prefix)
+	}
+	return nil
+}
+
+func (c *Config) checkEnvironments() error {
+	if len(c.Environments) == 0 {
+		return c.Fault([]string{"environments"}, "name at least one", "there are no environments")
+	}
+	for _, name := range c.EnvironmentNames() {
+		if err := c.checkEnvironment([]string{"environments", name}, name, c.Environments[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkEnvironment(at []string, name string, e Environment) error {
+	if _, ok := c.Registries[e.Registry]; !ok {
+		return c.unknown(append(at, "registry"), "registry", e.Registry, sortedKeys(c.Registries))
+	}
+	if e.Refs != nil {
+		if err := c.checkGlobs(append(at, "refs", "branches"), e.Refs.Branches); err != nil {
+			return err
+		}
+		if err := c.checkGlobs(append(at, "refs", "tags"), e.Refs.Tags); err != nil {
+			return err
+		}
+	}
+	if err := c.checkGlobs(append(at, "immutable"), e.Immutable); err != nil {
+		return err
+	}
+	if err := c.checkTagRules(append(at, "tags"), e.Tags); err != nil {
+		return err
+	}
+	for i, r := range e.Retention {
+		here := append(slices.Clone(at), "retention", fmt.Sprint(i))
+		if err := c.checkGlobs(here, []string{r.Match}); err != nil {
+			return err
+		}
+		if !keep.MatchString(r.Keep) {
+			return c.Fault(append(here, "keep"), "write days, for example 30d, or forever", "%q is not a time to keep", r.Keep)
+		}
+	}
+	if e.Promote == nil && len(c.TagRulesOf(name)) == 0 {
+		return c.Fault(at, `add tags: [{branch: "**", set: ["{sha}"]}]`, "no tag rule holds in environment %s", name)
+	}
+	return nil
+}
+
+// checkPromotions finds promotions from nowhere and cycles of promotions.
+func (c *Config) checkPromotions() error {
+	for _, name := range c.EnvironmentNames() {
+		road := []string{name}
+		for e := c.Environments[name]; e.Promote != nil; e = c.Environments[e.Promote.From] {
+			from := e.Promote.From
+			at := []string{"environments", road[len(road)-1], "promote", "from"}
+			if _, ok := c.Environments[from]; !ok {
+				return c.unknown(at, "environment", from, c.EnvironmentNames())
+			}
+			if slices.Contains(road, from) {
+				slices.Reverse(road)
+				return c.Fault(at, "let one of them be published to, without promote",
+					"promotions go in a circle: %s", strings.Join(append([]string{from}, road...), " → "))
+			}
+			road = append(road, from)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// APIVersion is the only value of apiVersion that this release reads.
+const APIVersion = "berth/v1"
+
+// FileName is the configuration's name in the project folder.
+const FileName = "berth.yaml"
+
+// VersionFromGit is the value of version.file that takes the version from the newest git tag instead of a file.
+const VersionFromGit = "git"
+
+// Config is berth.yaml: the components a repository builds, the registries it uses, the tags its git refs get, and what
+// each environment accepts.
+type Config struct {
+	// Schema of this file; always "berth/v1".
+	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=berth/v1"`
+	// Name of the project. It is the title of receipts and the default of version.gitTag.
+	Project string `yaml:"project" jsonschema:"required"`
+	// Where the version comes from and what `berth version bump` rewrites.
+	Version Version `yaml:"version,omitempty"`
+	// Platforms of every component, as os/architecture[/variant]. Default: linux/amd64 and linux/arm64.
+	Platforms []string `yaml:"platforms,omitempty"`
+	// The images that this repository builds, by name.
+	Components map[string]Component `yaml:"components" jsonschema:"required,minProperties=1"`
+	// The registries, by a name of your choice.
+	Registries map[string]Registry `yaml:"registries" jsonschema:"required,minProperties=1"`
+	// Tag rules; the first that matches the git ref gives the tags. An environment's own tags come before these.
+	Tags []TagRule `yaml:"tags,omitempty"`
+	// The environments, by name.
+	Environments map[string]Environment `yaml:"environments" jsonschema:"required,minProperties=1"`
+	// People whose signed approvals count for promotions.
+	Approvers []Approver `yaml:"approvers,omitempty"`
+
+	source *source
+}
+
+// Version says where the version is kept.
+type Version struct {
+	// File that holds the version: a Chart.yaml, package.json, any YAML or JSON with a top-level version, a plain VERSION
+	// file, or `git` for the newest matching git tag. Default: git.
+	File string `yaml:"file,omitempty"`
+	// Name of a release's git tag; {version} stands for the version. Default: v{version}.
+	GitTag string `yaml:"gitTag,omitempty"`
+	// Files that `berth version bump` rewrites. Default: the file above.
+	Bump []string `yaml:"bump,omitempty"`
+}
+
+// Component is one image: built by the Go toolchain or from a Dockerfile.
+type Component struct {
+	// Build with the Go toolchain, without a Dockerfile.
+	Go *Go `yaml:"go,omitempty"`
+	// Build from a Dockerfile.
+	Dockerfile *Dockerfile `yaml:"dockerfile,omitempty"`
+	// Platforms of this component instead of the project's.
+	Platforms []string `yaml:"platforms,omitempty"`
+	// Base image of a Go component: static (CA roots, nonroot user, /tmp, tzdata), scratch, or a reference pinned by
+	// digest. Default: static.
+	Base string `yaml:"base,omitempty"`
+	// Labels added to the image's configuration.
+	Labels map[string]string `yaml:"labels,omitempty"`
+	// Repository below the registry's prefix. Default: the component's name.
+	Repository string `yaml:"repository,omitempty"`
+}
+
+// Go builds one main package.
+type Go struct {
+	// Folder of the Go module or of a package in it, relative to the project.
+	Dir string `yaml:"dir,omitempty"`
+	// Main package, relative to dir. Default: the package in dir.
+	Package string `yaml:"package,omitempty"`
+	// Linker flags instead of the default ones; {version} and {commit} are replaced.
+	LDFlags []string `yaml:"ldflags,omitempty"`
+	// Build tags.
+	Tags []string `yaml:"tags,omitempty"`
+	// Environment of the go command, for example GOEXPERIMENT.
+	Env map[string]string `yaml:"env,omitempty"`
+}
+
+// Dockerfile builds from a Dockerfile.
+type Dockerfile struct {
+	// Build context, relative to the project. Default: the project.
+	Context string `yaml:"context,omitempty"`
+	// Dockerfile, relative to the project. Default: Dockerfile in the context.
+	File string `yaml:"file,omitempty"`
+	// Stage to build. Default: the last one.
+	Target string `yaml:"target,omitempty"`
+	// Build arguments.
+	Args map[string]string `yaml:"args,omitempty"`
+}
+
+// Registry is a place for images: a host and a path.
+type Registry struct {
+	// Kind of registry. Default: recognised by the host; oci where nothing else fits.
+	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=oci"`
+	// Host and path before the repository's name, for example ghcr.io/OWNER.
+	Prefix string `yaml:"prefix" jsonschema:"required"`
+	// Create missing repositories, where the registry needs that (ECR).
+	CreateRepositories bool `yaml:"createRepositories,omitempty"`
+	// What the registry is for, for example [development, testing].
+	Purpose []string `yaml:"purpose,omitempty"`
+	// Accounts that may write; empty means any.
+	Writers []string `yaml:"writers,omitempty"`
+	// Allow plain HTTP to a host that is not loopback.
+	Insecure bool `yaml:"insecure,omitempty"`
+}
+
+// TagRule gives the tags of one kind of git ref. Exactly one of Tag and Branch is set.
+type TagRule struct {
+	// Glob over git tags.
+	Tag string `yaml:"tag,omitempty"`
+	// Glob over branches; ** also matches slashes.
+	Branch string `yaml:"branch,omitempty"`
+	// Templates of the image tags, for example "v{version}", latest or "{sha}".
+	Set []string `yaml:"set" jsonschema:"required,minItems=1"`
+}
+
+// Environment is one stage on the way of an image, such as dev or prd.
+type Environment struct {
+	// Name of the registry, from registries.
+	Registry string `yaml:"registry" jsonschema:"required"`
+	// Git refs that may publish here. Without refs, any may, and the environment is never chosen by itself.
+	Refs *Refs `yaml:"refs,omitempty"`
+	// Tag rules of this environment, before the project's.
+	Tags []TagRule `yaml:"tags,omitempty"`
+	// Globs over image tags that are never moved here, beside the version tags that never move anywhere. They also keep
+	// an uncommitted change out of this environment.
+	Immutable []string `yaml:"immutable,omitempty"`
+	// Accounts that may write here; empty means those of the registry.
+	Writers []string `yaml:"writers,omitempty"`
+	// How images come here from another environment.
+	Promote *Promote `yaml:"promote,omitempty"`
+	// How long tags are kept.
+	Retention []RetentionRule `yaml:"retention,omitempty"`
+}
+
+// Refs lists git refs.
+type Refs struct {
+	// Globs over branches.
+	Branches []string `yaml:"branches,omitempty"`
+	// Globs over git tags.
+	Tags []string `yaml:"tags,omitempty"`
+	// Accept builds of pull requests. Branch globs never match those.
+	PullRequests bool `yaml:"pullRequests,omitempty"`
+}
+
+// Promote says where an environment's images come from.
+type Promote struct {
+	// Environment that the images come from.
+	From string `yaml:"from" jsonschema:"required"`
+	// Roles that must have approved.
+	Approvals []string `yaml:"approvals,omitempty"`
+	// Templates of the tags at the target.
+	Set []string `yaml:"set" jsonschema:"required,minItems=1"`
+}
+
+// RetentionRule keeps tags for a time; the first rule that matches a tag holds.
+type RetentionRule struct {
+	// Glob over image tags.
+	Match string `yaml:"match" jsonschema:"required"`
+	// Days ("30d") or forever.
+	Keep string `yaml:"keep" jsonschema:"required,pattern=^([0-9]+d|forever)$"`
+}
+
+// Approver is a person whose signature counts.
+type Approver struct {
+	// Name of the person.
+	Name string `yaml:"name" jsonschema:"required"`
+	// Role in which the person approves.
+	Role string `yaml:"role" jsonschema:"required"`
+	// File with the public key, relative to the project.
+	Key string `yaml:"key" jsonschema:"required"`
+}
+
+// ComponentNames lists the components in the order in which berth treats and prints them.
+func (c *Config) ComponentNames() []string { return sortedKeys(c.Components) }
+
+// EnvironmentNames lists the environments, sorted.
+func (c *Config) EnvironmentNames() []string { return sortedKeys(c.Environments) }
+
+// PlatformsOf lists the platforms of a component.
+func (c *Config) PlatformsOf(component string) []string {
+	if own := c.Components[component].Platforms; len(own) > 0 {
+		return own
+	}
+	return c.Platforms
+}
+
+// RepositoryOf is the path of a component's repository below the registry's prefix.
+func (c *Config) RepositoryOf(component string) string {
+	if own := c.Components[component].Repository; own != "" {
+		return own
+	}
+	return component
+}
+
+// TagRulesOf lists the tag rules that hold in an environment, in the order in which they are tried.
+func (c *Config) TagRulesOf(environment string) []TagRule {
+	return slices.Concat(c.Environments[environment].Tags, c.Tags)
+}
+
+// WritersOf lists the accounts that may write to an environment; empty means any.
+func (c *Config) WritersOf(environment string) []string {
+	e := c.Environments[environment]
+	if len(e.Writers) > 0 {
+		return e.Writers
+	}
+	return c.Registries[e.Registry].Writers
+}
+
+// Match reports whether a glob of berth.yaml matches a git ref or an image tag. A single * stops at slashes, ** does not.
+func Match(glob, name string) bool {
+	// Globs are checked when the file is loaded, so that an error cannot happen here.
+	ok, err := doublestar.Match(glob, name)
+	return err == nil && ok
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

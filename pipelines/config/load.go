@@ -1,0 +1,159 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+)
+
+// Lookup returns the value of an environment variable and whether it is set, like [os.LookupEnv].
+type Lookup func(name string) (string, bool)
+
+// Load reads and checks the configuration in file. Its errors are faults with [fault.Usage] that name file, line, column
+// and the fix.
+func Load(file string, lookup Lookup) (*Config, error) {
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Usage, file,
+			"run `berth init` to write one, or name another with --config or --project", "there is no configuration")
+	case err != nil:
+		return nil, fault.New(fault.Usage, file, "", "cannot read the configuration: %w", err)
+	}
+	return Parse(file, data, lookup)
+}
+
+// Parse checks a configuration that was read already. file is only used in messages.
+func Parse(file string, data []byte, lookup Lookup) (*Config, error) {
+	doc, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, yamlFault(file, err)
+	}
+	body, err := onlyDocument(file, doc)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{}
+	src := newSource(file, body)
+	if err := expand(src, body, nil, lookup); err != nil {
+		return nil, err
+	}
+	if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
+		return nil, yamlFault(file, err)
+	}
+	c.source = src
+	c.setDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func onlyDocument(file string, doc *ast.File) (ast.Node, error) {
+	var body ast.Node
+	for _, d := range doc.Docs {
+		if d.Body == nil || d.Body.Type() == ast.CommentType {
+			continue
+		}
+		if body != nil {
+			return nil, fault.New(fault.Usage, fmt.Sprintf("%s:%d:1", file, d.Body.GetToken().Position.Line),
+				"keep one document and remove the others", "the file holds more than one YAML document")
+		}
+		body = d.Body
+	}
+	if body == nil {
+		return nil, fault.New(fault.Usage, file, "run `berth init` in another folder to see an example", "the file is empty")
+	}
+	return body, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Version.File == "" {
+		c.Version.File = VersionFromGit
+	}
+	if c.Version.GitTag == "" {
+		c.Version.GitTag = "v{version}"
+	}
+	if len(c.Version.Bump) == 0 && c.Version.File != VersionFromGit {
+		c.Version.Bump = []string{c.Version.File}
+	}
+	if len(c.Platforms) == 0 {
+		c.Platforms = []string{"linux/amd64", "linux/arm64"}
+	}
+}
+
+// yamlFault points at the place of a YAML or decoding error and drops the library's picture of the source, which would
+// repeat the file's content in logs.
+func yamlFault(file string, err error) error {
+	yerr, ok := errors.AsType[yaml.Error](err)
+	if !ok || yerr.GetToken() == nil {
+		return fault.New(fault.Usage, file, "", "%w", err)
+	}
+	tok := yerr.GetToken()
+	subject := fmt.Sprintf("%s:%d:%d", file, tok.Position.Line, tok.Position.Column)
+	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
+		return fault.New(fault.Usage, subject, suggest(tok.Value), "unknown key %q", tok.Value)
+	}
+	return fault.New(fault.Usage, subject, "", "%s", yerr.GetMessage())
+}
+
+// suggest proposes the known key that is nearest to an unknown one.
+func suggest(key string) string {
+	best, distance := "", 4
+	for _, known := range keys(reflect.TypeFor[Config](), map[reflect.Type]bool{}) {
+		if d := editDistance(strings.ToLower(key), strings.ToLower(known)); d < distance {
+			best, distance = known, d
+		}
+	}
+	if best == "" {
+		return "remove it, or see `berth config schema` for the keys that exist"
+	}
+	return fmt.Sprintf("did you mean %q? See `berth config schema` for the keys that exist", best)
+}
+
+func keys(t reflect.Type, seen map[reflect.Type]bool) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	var out []string
+	for f := range t.Fields() {
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" {
+			out = append(out, name)
+			out = append(out, keys(f.Type, seen)...)
+		}
+	}
+	return out
+}
+
+// editDistance is the Levenshtein distance between two short words.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+)
+
+// source remembers where each value of the file stands, so that an error found long after loading still points at it.
+type source struct {
+	file  string
+	at    map[string]*token.Position
+	unset []unset
+}
+
+// unset is a ${VAR} whose variable the environment does not have.
+type unset struct {
+	path     []string
+	variable string
+}
+
+const pathSeparator = "\x00"
+
+func newSource(file string, body ast.Node) *source {
+	s := &source{file: file, at: map[string]*token.Position{}}
+	s.index(body, nil)
+	return s
+}
+
+// index notes the position of every value below node. A value that is a mapping or a list is noted by its key, which is
+// where a reader looks for it.
+func (s *source) index(node ast.Node, path []string) {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		for _, v := range n.Values {
+			s.indexValue(v, path)
+		}
+	case *ast.MappingValueNode:
+		s.indexValue(n, path)
+	case *ast.SequenceNode:
+		for i, v := range n.Values {
+			item := append(path[:len(path):len(path)], strconv.Itoa(i))
+			s.at[strings.Join(item, pathSeparator)] = v.GetToken().Position
+			s.index(v, item)
+		}
+	case *ast.TagNode:
+		s.index(n.Value, path)
+	case *ast.AnchorNode:
+		s.index(n.Value, path)
+	}
+}
+
+func (s *source) indexValue(v *ast.MappingValueNode, path []string) {
+	key := append(path[:len(path):len(path)], v.Key.GetToken().Value)
+	position := v.Key.GetToken().Position
+	if isScalar(v.Value) {
+		position = v.Value.GetToken().Position
+	}
+	s.at[strings.Join(key, pathSeparator)] = position
+	s.index(v.Value, key)
+}
+
+func isScalar(n ast.Node) bool {
+	_, ok := n.(ast.ScalarNode)
+	return ok
+}
+
+// where writes file:line:column of the value at path, or of the nearest value above it.
+func (s *source) where(path []string) string {
+	for n := len(path); n > 0; n-- {
+		if p, ok := s.at[strings.Join(path[:n], pathSeparator)]; ok {
+			return fmt.Sprintf("%s:%d:%d", s.file, p.Line, p.Column)
+		}
+	}
+	return s.file
+}
+
+// Fault returns a configuration error that points at the value at path, for example
+// c.Fault([]string{"environments", "dev", "registry"}, …).
+func (c *Config) Fault(path []string, next, format string, args ...any) *fault.Error {
+	return fault.New(fault.Usage, c.Where(path...), next, format, args...)
+}
+
+// Where writes file:line:column of the value at path, or of the nearest value above it that the file has.
+func (c *Config) Where(path ...string) string {
+	if c.source == nil {
+		return FileName
+	}
+	return c.source.where(path)
+}
+
+// RequireSet returns an error for the first ${VAR} without a value at or below path. Variables are checked where they
+// are used, so that publishing to one registry does not need the variables of another.
+func (c *Config) RequireSet(path ...string) error {
+	if c.source == nil {
+		return nil
+	}
+	for _, u := range c.source.unset {
+		if len(u.path) >= len(path) && strings.Join(u.path[:len(path)], pathSeparator) == strings.Join(path, pathSeparator) {
+			return c.Fault(u.path, fmt.Sprintf("set it: export %s=…", u.variable),
+				"the environment variable %s is not set", u.variable)
+		}
+	}
+	return nil
+}
+
+// Unset lists the variables that the file uses and the environment does not have, with their places.
+func (c *Config) Unset() []string {
+	var out []string
+	if c.source != nil {
+		for _, u := range c.source.unset {
+			out = append(out, fmt.Sprintf("%s: %s", c.source.where(u.path), u.variable))
+		}
+	}
+	return out
+}

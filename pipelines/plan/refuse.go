@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/facts"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// shownFiles bounds how many changed files a refusal names.
+const shownFiles = 5
+
+// refusals lists the reasons against publishing the ref to the environment.
+func refusals(c *config.Config, f facts.Facts, environment string, ref version.Ref) []Refusal {
+	out := []Refusal{}
+	e := c.Environments[environment]
+	subject := "environment " + environment
+	if e.Promote != nil {
+		out = append(out, Refusal{
+			Subject: subject,
+			Reason:  "images come here by promotion from " + e.Promote.From + " only",
+			Next:    "publish to " + e.Promote.From + ", then promote from there",
+		})
+	}
+	if _, _, ok := match(e.Refs, ref); e.Refs != nil && !ok {
+		out = append(out, Refusal{
+			Subject: subject,
+			Reason:  fmt.Sprintf("it does not accept %s; it accepts %s", ref, accepted(*e.Refs)),
+			Next:    refNext(c, environment, ref),
+		})
+	}
+	if len(f.Dirty) > 0 && len(e.Immutable) > 0 {
+		out = append(out, Refusal{
+			Subject: subject,
+			Reason:  "there are uncommitted changes, and its release tags must name a commit: " + files(f.Dirty),
+			Next:    "commit or stash them, or publish to an environment without immutable tags",
+		})
+	}
+	return out
+}
+
+// accepted writes the refs that an environment accepts.
+func accepted(r config.Refs) string {
+	var parts []string
+	if len(r.Branches) > 0 {
+		parts = append(parts, "branches "+strings.Join(r.Branches, ", "))
+	}
+	if len(r.Tags) > 0 {
+		parts = append(parts, "git tags "+strings.Join(r.Tags, ", "))
+	}
+	if r.PullRequests {
+		parts = append(parts, "pull requests")
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, " and ")
+}
+
+// refNext names the environment that would take the ref.
+func refNext(c *config.Config, environment string, ref version.Ref) string {
+	best, _, err := mostSpecific(c, c.EnvironmentNames(), ref)
+	if err != nil || best == "" || best == environment {
+		return "publish from a ref that it accepts"
+	}
+	return fmt.Sprintf("publish to %s (--env %s), or from a ref that %s accepts", best, best, environment)
+}
+
+func files(names []string) string {
+	if more := len(names) - shownFiles; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shownFiles], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
