@@ -51,17 +51,13 @@ func (x Index) Fetch(ctx context.Context, target ocispec.Descriptor) (io.ReadClo
 // Platforms lists the platforms of the image in the order of the index, as "os/architecture[/variant]". Attestation
 // children ("unknown/unknown") do not count.
 func (x Index) Platforms() []string {
-	var out []string
-	for _, m := range x.Manifest.Manifests {
-		if p := m.Platform; p != nil && p.OS != "unknown" {
-			out = append(out, PlatformString(*p))
-		}
-	}
-	return out
+	return platformsOf(x.Manifest.Manifests)
 }
 
-// PlatformString writes a platform as "os/architecture[/variant]".
+// PlatformString writes a platform as "os/architecture[/variant]", normalised by [NormalizePlatform]: two platforms are
+// the same when their strings are.
 func PlatformString(p ocispec.Platform) string {
+	p = NormalizePlatform(p)
 	s := p.OS + "/" + p.Architecture
 	if p.Variant != "" {
 		s += "/" + p.Variant
@@ -69,7 +65,19 @@ func PlatformString(p ocispec.Platform) string {
 	return s
 }
 
-// ParsePlatform reads "os/architecture[/variant]".
+// NormalizePlatform writes the variant that an architecture has anyway in one way, as containerd does: arm64/v8 is
+// arm64, amd64/v1 is amd64, and arm alone is arm/v7.
+func NormalizePlatform(p ocispec.Platform) ocispec.Platform {
+	switch {
+	case p.Architecture == "arm64" && p.Variant == "v8", p.Architecture == "amd64" && p.Variant == "v1":
+		p.Variant = ""
+	case p.Architecture == "arm" && p.Variant == "":
+		p.Variant = "v7"
+	}
+	return p
+}
+
+// ParsePlatform reads "os/architecture[/variant]" and normalises it by [NormalizePlatform].
 func ParsePlatform(s string) (ocispec.Platform, error) {
 	parts := strings.Split(s, "/")
 	for _, part := range parts {
@@ -79,9 +87,9 @@ func ParsePlatform(s string) (ocispec.Platform, error) {
 	}
 	switch len(parts) {
 	case 2:
-		return ocispec.Platform{OS: parts[0], Architecture: parts[1]}, nil
+		return NormalizePlatform(ocispec.Platform{OS: parts[0], Architecture: parts[1]}), nil
 	case 3:
-		return ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}, nil
+		return NormalizePlatform(ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}), nil
 	default:
 		return ocispec.Platform{}, fmt.Errorf("platform %q is not os/architecture[/variant]", s)
 	}
