@@ -1,0 +1,110 @@
+# One list of tasks for laptops and CI. `make help` explains it; CONTRIBUTING.md says when to use which.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
+MODULES := . examples/knative-lambda examples/knative-lambda/metrics-pusher
+
+##@ Start here
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: ## Walk the whole road on registries embedded in the process: no daemon, no account
+	@go run . demo
+
+.PHONY: build
+build: ## Build the CLI into .bin/berth
+	@CGO_ENABLED=0 go build -trimpath -o .bin/berth .
+
+##@ Images: REGISTRY_TYPE=ghcr|ecr|gcr [COMPONENT=name] [ENV=name] [SANDBOX=1]
+
+# Make hands REGISTRY_TYPE on to berth by the environment. Without it, the branch decides.
+REGISTRY_TYPES := ghcr ecr gcr
+ifneq ($(filter docker-%,$(MAKECMDGOALS)),)
+ifneq ($(REGISTRY_TYPE),)
+ifeq ($(filter $(REGISTRY_TYPES),$(REGISTRY_TYPE)),)
+$(error REGISTRY_TYPE=$(REGISTRY_TYPE) is not known, use one of: $(REGISTRY_TYPES))
+endif
+endif
+endif
+
+CHOICE := $(if $(COMPONENT),--component '$(COMPONENT)') $(if $(ENV),--env '$(ENV)')
+
+.PHONY: docker-login
+docker-login: ## Log Docker in, with GITHUB_USERNAME and GITHUB_TOKEN, the AWS CLI or gcloud
+	@scripts/docker-login.sh
+
+.PHONY: docker-build
+docker-build: ## Build the images into .berth/images, and into Docker when a daemon answers
+	@load=; if docker info >/dev/null 2>&1; then load=--load; fi; \
+	scripts/berth build $(CHOICE) --output .berth/images $$load
+
+# After docker-build when both are asked for, also under `make -j`.
+.PHONY: docker-push
+docker-push: $(filter docker-login docker-build,$(MAKECMDGOALS)) ## Publish the images with every tag of the plan
+	@scripts/berth publish $(CHOICE) $(if $(SANDBOX),--sandbox)
+
+##@ Checks
+
+.PHONY: test
+test: ## Run the tests of all modules
+	@for module in $(MODULES); do go -C "$$module" test ./... || exit 1; done
+
+.PHONY: race
+race: ## Run the tests of all modules with the race detector
+	@for module in $(MODULES); do go -C "$$module" test -race ./... || exit 1; done
+
+.PHONY: lint
+lint: .bin/golangci-lint vet ## Run gofmt, go vet, golangci-lint and shellcheck
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	if [[ -n $$unformatted ]]; then printf 'gofmt would change:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	@root=$$PWD; for module in $(MODULES); do \
+		(cd "$$module" && "$$root/.bin/golangci-lint" run --config "$$root/.golangci.yml" ./...) || exit 1; done
+	@if command -v shellcheck >/dev/null; then \
+		{ git ls-files -co --exclude-standard '*.sh'; printf '%s\n' scripts/berth .ci/run; } | sort -u | xargs shellcheck; \
+	else echo 'lint: shellcheck is not installed, shell scripts were not checked' >&2; fi
+
+.PHONY: vet
+vet: ## Run go vet over all modules
+	@for module in $(MODULES); do go -C "$$module" vet ./... || exit 1; done
+
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (10s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+BENCH ?= .
+.PHONY: bench
+bench: ## Run the benchmarks that match BENCH (all)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+##@ Upkeep
+
+.PHONY: generate
+generate: ## Write the generated files: JSON Schema, references
+	@go generate ./...
+
+.PHONY: check-generated
+check-generated: ## Fail when a generated file is stale
+	@scripts/check-generated.sh
+
+.PHONY: tools
+tools: .bin/golangci-lint .bin/crane ## Build the pinned tools into .bin
+
+.bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+.bin/crane: PACKAGE := github.com/google/go-containerregistry/cmd/crane
+.bin/golangci-lint .bin/crane: tools/go.mod tools/go.sum
+	@CGO_ENABLED=0 GOFLAGS= go -C tools build -o ../$@ $(PACKAGE)
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built, the sandbox's state included
+	@rm -rf .bin .berth
