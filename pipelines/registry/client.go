@@ -1,10 +1,15 @@
 package registry
 
 import (
+	"context"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // Options say how a [Client] reaches registries. The zero value reaches them over the network, anonymously.
@@ -13,12 +18,9 @@ type Options struct {
 	Transport http.RoundTripper
 	// Credentials tells who berth is at each host; nil is anonymous everywhere.
 	Credentials *Credentials
-	// Insecure tells whether a host may be reached over plain HTTP. Loopback hosts may in any case: they are tried
-	// with HTTPS only when Secure says so. nil allows none.
+	// Insecure tells whether a host is reached over plain HTTP. Loopback hosts are in any case. nil allows no other.
 	Insecure func(host string) bool
-	// Secure tells that a loopback host speaks HTTPS. nil means that none does.
-	Secure func(host string) bool
-	// UserAgent goes with every request, for example "berth/1.2.3".
+	// UserAgent goes with every request, for example "berth/1.2.3"; "" is "berth".
 	UserAgent string
 	// Policy says what is retried, how often and after how long. Its zero value is the default policy.
 	Policy Policy
@@ -26,13 +28,74 @@ type Options struct {
 	Requests int
 	// Clock tells the time for Retry-After dates; nil is time.Now.
 	Clock func() time.Time
-	// Rand gives the jitter, a number in [0,1); nil is math/rand/v2.
+	// Rand gives the jitter of waits, a number in [0,1); nil is math/rand/v2.
 	Rand func() float64
 }
 
 // Client reaches registries. It is safe for concurrent use, and made once per run, so that tokens, credentials and the
 // budget of requests are shared.
 type Client struct {
-	options Options
-	auth    *auth.Client
+	credentials *Credentials
+	insecure    func(host string) bool
+	policy      *backoff
+	auth        *auth.Client
+}
+
+// NewClient returns a client.
+func NewClient(o Options) *Client {
+	if o.Credentials == nil {
+		o.Credentials = NewCredentials()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.Requests == 0 {
+		o.Requests = defaultRequests
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "berth"
+	}
+	policy := newBackoff(o.Policy, o.Clock, o.Rand)
+	c := &Client{credentials: o.Credentials, insecure: o.Insecure, policy: policy}
+	c.auth = &auth.Client{
+		Client:     &http.Client{Transport: newTransport(o.Transport, o.Requests, policy)},
+		Header:     http.Header{"User-Agent": {o.UserAgent}},
+		Credential: c.credential,
+		Cache:      auth.NewCache(),
+		ClientID:   "berth",
+	}
+	return c
+}
+
+// Repository returns the repository "host/name". It sends no request.
+func (c *Client) Repository(name string) (*Repository, error) {
+	host, path, err := ParseName(name)
+	if err != nil {
+		return nil, &fault.Error{Subject: name, Err: err, Code: fault.Usage}
+	}
+	r, err := remote.NewRepository(name)
+	if err != nil {
+		return nil, &fault.Error{Subject: name, Err: err, Code: fault.Usage}
+	}
+	r.Client = c.auth
+	r.PlainHTTP = Loopback(host) || c.insecure != nil && c.insecure(host)
+	// A registry that cannot delete must not fail an upload: an old fallback index may stay.
+	r.SkipReferrersGC = true
+	return &Repository{client: c, host: host, name: path, remote: r}, nil
+}
+
+// credential translates between the names of a host: oras asks for Docker Hub by the host that it really talks to.
+func (c *Client) credential(ctx context.Context, host string) (auth.Credential, error) {
+	if host == "registry-1.docker.io" {
+		host = "docker.io"
+	}
+	cred, err := c.credentials.For(ctx, host)
+	if err != nil {
+		return auth.EmptyCredential, err
+	}
+	return auth.Credential{Username: cred.Username, Password: cred.Password, RefreshToken: cred.IdentityToken,
+		AccessToken: cred.AccessToken}, nil
 }

@@ -25,13 +25,15 @@ type Credential struct {
 	Password string
 	// IdentityToken is an OAuth2 refresh token from a credential helper; it is used in place of a password.
 	IdentityToken string
+	// AccessToken is a bearer token that is sent as it is.
+	AccessToken string
 	// Source says where the credential came from, for people: "GITHUB_TOKEN", "/home/me/.docker/config.json".
 	Source string
 }
 
 // Anonymous tells whether there is nothing to log in with.
 func (c Credential) Anonymous() bool {
-	return c.Username == "" && c.Password == "" && c.IdentityToken == ""
+	return c.Username == "" && c.Password == "" && c.IdentityToken == "" && c.AccessToken == ""
 }
 
 // String prints the credential without its secrets.
@@ -167,7 +169,7 @@ func (d dockerConfig) Credential(ctx context.Context, host string) (Credential, 
 		return Credential{}, credentialsFault(host, d.path, err)
 	}
 	return Credential{Username: found.Username, Password: found.Password, IdentityToken: found.RefreshToken,
-		Source: d.path}, nil
+		AccessToken: found.AccessToken, Source: d.path}, nil
 }
 
 // GitHubToken logs in to GHCR with GITHUB_TOKEN or GH_TOKEN, as GITHUB_ACTOR or GITHUB_USERNAME. GHCR checks only the

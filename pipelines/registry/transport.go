@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+// defaultRequests is the number of requests under way at one host. Registries throttle by account, and eight fill a
+// fast line.
+const defaultRequests = 8
+
+// newTransport builds the chain of one client: retries in front of the budget in front of the network. In this order
+// no request holds a place in the budget while it waits to be sent again.
+func newTransport(base http.RoundTripper, requests int, policy *backoff) http.RoundTripper {
+	if base == nil {
+		base = network(requests)
+	}
+	return &retry.Transport{
+		Base:   &budget{base: base, size: requests, hosts: map[string]chan struct{}{}},
+		Policy: func() retry.Policy { return policy },
+	}
+}
+
+// network is the real transport. Proxies come from the environment and certificate authorities from the system or
+// SSL_CERT_FILE, both by Go's own rules. An upload has no time limit as a whole, because its size has none; a
+// connection that is dead is noticed by TCP keep-alive, a registry that is silent after the last byte by the header
+// time-out.
+func network(requests int) http.RoundTripper {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{
+			Timeout:   15 * time.Second,
+			KeepAlive: 30 * time.Second,
+		}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          64,
+		MaxIdleConnsPerHost:   requests,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: 2 * time.Minute,
+		ExpectContinueTimeout: time.Second,
+		WriteBufferSize:       64 << 10,
+		ReadBufferSize:        64 << 10,
+	}
+}
+
+// budget limits the requests under way at each host. A place is held from sending a request until its answer's headers
+// are there, which for an upload includes its body. The body of an answer is read without a place: otherwise a copy
+// from a registry to itself, which reads one answer while it sends the next request, could wait for itself.
+type budget struct {
+	base http.RoundTripper
+	size int
+
+	mu    sync.Mutex
+	hosts map[string]chan struct{}
+}
+
+func (b *budget) RoundTrip(req *http.Request) (*http.Response, error) {
+	places := b.places(req.URL.Host)
+	select {
+	case places <- struct{}{}:
+	case <-req.Context().Done():
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, context.Cause(req.Context())
+	}
+	defer func() { <-places }()
+	return b.base.RoundTrip(req)
+}
+
+func (b *budget) places(host string) chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hosts[host] == nil {
+		b.hosts[host] = make(chan struct{}, b.size)
+	}
+	return b.hosts[host]
+}
