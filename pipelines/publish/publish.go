@@ -1,0 +1,327 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/content"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// Target is one repository of a registry.
+type Target interface {
+	// Resolve returns the descriptor of a tag or digest. Its error wraps registry.ErrNotFound only when there is none.
+	Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error)
+	// Manifest reads a manifest or index.
+	Manifest(ctx context.Context, ref string) ([]byte, ocispec.Descriptor, error)
+	// Push sends a graph by digest, children first, and nothing that is there already.
+	Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
+		o registry.PushOptions) (registry.Uploaded, error)
+	// Tag puts a manifest under a tag.
+	Tag(ctx context.Context, manifest []byte, desc ocispec.Descriptor, tag string) error
+}
+
+// Publisher publishes plans.
+type Publisher struct {
+	open     func(repository string) (Target, error)
+	account  func(ctx context.Context, repository string) (string, error)
+	progress report.Progress
+}
+
+// New returns a publisher. open gives the repository of a full name such as ghcr.io/acme/web; account tells who berth
+// is there, "" when anonymous.
+func New(
+	open func(repository string) (Target, error),
+	account func(ctx context.Context, repository string) (string, error),
+	progress report.Progress,
+) *Publisher {
+	return &Publisher{open: open, account: account, progress: progress}
+}
+
+// job is one image on its way.
+type job struct {
+	plan     plan.Image
+	image    image.Index
+	target   Target
+	manifest []byte
+	tags     []Tag
+	uploaded registry.Uploaded
+}
+
+// Apply publishes the images of a plan. seen is what [Publisher.Observe] found.
+func (p *Publisher) Apply(ctx context.Context, pl plan.Plan, seen Observed, images []image.Index) (Receipt, error) {
+	jobs, err := p.jobs(ctx, pl, images)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := p.decideAll(ctx, pl, seen, jobs); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.push(ctx, jobs); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.recheck(ctx, pl, seen, jobs); err != nil {
+		return Receipt{}, err
+	}
+	for _, class := range []version.Class{version.ClassVersion, version.ClassFloating} {
+		if err := p.tag(ctx, jobs, class); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if err := p.readBack(ctx, jobs); err != nil {
+		return Receipt{}, err
+	}
+	return receipt(pl, jobs), nil
+}
+
+func (p *Publisher) jobs(ctx context.Context, pl plan.Plan, images []image.Index) ([]*job, error) {
+	var jobs []*job
+	for _, planned := range pl.Images {
+		i := slices.IndexFunc(images, func(x image.Index) bool { return x.Component == planned.Component })
+		if i < 0 {
+			return nil, fault.New(fault.Usage, "component "+planned.Component,
+				"build it: berth build --component "+planned.Component, "there is no image of it to publish")
+		}
+		if got := images[i].Platforms(); !slices.Equal(sorted(got), sorted(normal(planned.Platforms))) {
+			return nil, fault.New(fault.Usage, "component "+planned.Component, "build it again for the planned platforms",
+				"the image is for %v, the plan for %v", got, planned.Platforms)
+		}
+		target, err := p.open(planned.Repository)
+		if err != nil {
+			return nil, err
+		}
+		manifest, err := readAll(ctx, images[i])
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, &job{plan: planned, image: images[i], target: target, manifest: manifest})
+	}
+	return jobs, nil
+}
+
+func readAll(ctx context.Context, x image.Index) ([]byte, error) {
+	r, err := x.Fetch(ctx, x.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := content.ReadAll(r, x.Descriptor)
+	closeErr := r.Close()
+	if err != nil {
+		return nil, fmt.Errorf("read the index of %s: %w", x.Component, err)
+	}
+	return raw, closeErr
+}
+
+// decideAll settles every tag of every image before any byte is sent.
+func (p *Publisher) decideAll(ctx context.Context, pl plan.Plan, seen Observed, jobs []*job) error {
+	base, err := semver.StrictNewVersion(pl.Version)
+	if err != nil {
+		return fmt.Errorf("version of the plan: %w", err)
+	}
+	var refused []error
+	for _, j := range jobs {
+		x := candidate{repository: j.plan.Repository, digest: j.image.Descriptor.Digest.String(), base: base}
+		known := map[string]held{"": {}, x.digest: {digest: x.digest}}
+		j.tags = nil
+		for _, tag := range j.plan.Tags {
+			digest := seen[j.plan.Repository][tag.Name]
+			if _, ok := known[digest]; !ok {
+				if known[digest], err = describe(ctx, j.target, digest); err != nil {
+					return err
+				}
+			}
+			decided, refusal := decide(pl, x, tag, known[digest])
+			if refusal != nil {
+				refused = append(refused, fault.New(fault.Refused, refusal.Subject, refusal.Next, "%s", refusal.Reason))
+			}
+			j.tags = append(j.tags, decided)
+		}
+	}
+	return fault.Join(refused...)
+}
+
+func (p *Publisher) push(ctx context.Context, jobs []*job) error {
+	mounts := registry.NewMounts()
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		if slices.ContainsFunc(j.tags, func(t Tag) bool { return t.Action == ActionUnchanged }) {
+			p.progress.Emit("push", j.plan.Repository, "is there already")
+			continue
+		}
+		g.Go(func() error {
+			var err error
+			j.uploaded, err = j.target.Push(gctx, j.image, j.image.Descriptor, registry.PushOptions{Mounts: mounts})
+			if err != nil {
+				return err
+			}
+			p.progress.Emit("push", j.plan.Repository, fmt.Sprintf("%d blobs, %d bytes", j.uploaded.Blobs, j.uploaded.Bytes))
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// recheck looks again at the tags that are to change, because a build and an upload may have taken minutes: somebody
+// else's publish in between is met by the same rules, before any tag is touched.
+func (p *Publisher) recheck(ctx context.Context, pl plan.Plan, seen Observed, jobs []*job) error {
+	g, gctx := errgroup.WithContext(ctx)
+	found := make([]map[string]string, len(jobs))
+	for i, j := range jobs {
+		found[i] = map[string]string{}
+		for _, tag := range j.tags {
+			found[i][tag.Name] = seen[j.plan.Repository][tag.Name]
+		}
+		changing := changes(j.tags, "")
+		digests := make([]string, len(changing))
+		g.Go(func() error {
+			inner, ictx := errgroup.WithContext(gctx)
+			for k, tag := range changing {
+				inner.Go(func() (err error) {
+					digests[k], err = resolve(ictx, j.target, tag.Name)
+					return err
+				})
+			}
+			if err := inner.Wait(); err != nil {
+				return err
+			}
+			for k, tag := range changing {
+				found[i][tag.Name] = digests[k]
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	again := Observed{}
+	for i, j := range jobs {
+		again[j.plan.Repository] = found[i]
+	}
+	return p.decideAll(ctx, pl, again, jobs)
+}
+
+// changes lists the tags that are to be put; an empty class means both.
+func changes(tags []Tag, class version.Class) []Tag {
+	var out []Tag
+	for _, t := range tags {
+		if (t.Action == ActionCreated || t.Action == ActionMoved) && (class == "" || t.Class == class) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (p *Publisher) tag(ctx context.Context, jobs []*job, class version.Class) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		for _, t := range changes(j.tags, class) {
+			g.Go(func() error {
+				if err := j.target.Tag(gctx, j.manifest, j.image.Descriptor, t.Name); err != nil {
+					return unfinished(err)
+				}
+				p.progress.Emit("tag", j.plan.Repository+":"+t.Name, string(t.Action))
+				return nil
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// unfinished adds what to do after a failure among the tags, where some may be set and others not.
+func unfinished(err error) error {
+	next := "all images are up and only tags are missing: run the same command again to finish"
+	if cause := fault.NextOf(err); cause != "" {
+		next = cause + "\nthen " + next
+	}
+	return &fault.Error{Op: "tag", Err: err, Next: next, Code: fault.CodeOf(err), Retryable: true}
+}
+
+// readBack asks the registry for what was just written: each tag, and once per image the platforms.
+func (p *Publisher) readBack(ctx context.Context, jobs []*job) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		changed := changes(j.tags, "")
+		if len(changed) == 0 {
+			continue
+		}
+		for i, t := range changed {
+			g.Go(func() error { return p.readBackTag(gctx, j, t, i == 0) })
+		}
+	}
+	return g.Wait()
+}
+
+func (p *Publisher) readBackTag(ctx context.Context, j *job, t Tag, whole bool) error {
+	want := j.image.Descriptor.Digest.String()
+	got, err := "", error(nil)
+	if whole {
+		var raw []byte
+		var desc ocispec.Descriptor
+		if raw, desc, err = j.target.Manifest(ctx, t.Name); err == nil {
+			got = desc.Digest.String()
+			if got == want && !bytes.Equal(raw, j.manifest) {
+				got = "other bytes under that digest"
+			}
+		}
+	} else {
+		got, err = resolve(ctx, j.target, t.Name)
+	}
+	switch {
+	case err != nil:
+		return unfinished(err)
+	case got != want:
+		return fault.New(fault.Failed, j.plan.Repository+":"+t.Name,
+			"look who else publishes to it, then run the same command again", "it was set to %s but now names %s", want, orNothing(got))
+	}
+	p.progress.Emit("check", j.plan.Repository+":"+t.Name, "names "+short(want))
+	return nil
+}
+
+func orNothing(digest string) string {
+	if digest == "" {
+		return "nothing"
+	}
+	return digest
+}
+
+func receipt(pl plan.Plan, jobs []*job) Receipt {
+	r := Receipt{
+		Environment: pl.Environment, Registry: pl.Registry, Commit: pl.Commit, Version: pl.Version, Images: []Image{},
+	}
+	for _, j := range jobs {
+		r.Images = append(r.Images, Image{
+			Component:  j.plan.Component,
+			Repository: j.plan.Repository,
+			Digest:     j.image.Descriptor.Digest.String(),
+			Platforms:  j.image.Platforms(),
+			Tags:       j.tags,
+			Uploaded:   j.uploaded,
+		})
+	}
+	return r
+}
+
+// normal writes platforms the way an image lists them: without a variant that is the architecture's default.
+func normal(platforms []string) []string {
+	out := make([]string, 0, len(platforms))
+	for _, s := range platforms {
+		if p, err := image.ParsePlatform(s); err == nil {
+			s = image.PlatformString(image.NormalizePlatform(p))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }

@@ -1,0 +1,98 @@
+package publish
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// Action is what happened to a tag.
+type Action string
+
+const (
+	// ActionCreated tags did not exist before.
+	ActionCreated Action = "created"
+	// ActionUnchanged tags named the digest already.
+	ActionUnchanged Action = "unchanged"
+	// ActionMoved tags named another digest before.
+	ActionMoved Action = "moved"
+	// ActionKept tags were left where they are, for the reason given.
+	ActionKept Action = "kept"
+)
+
+// Receipt is the outcome of a publish. Its JSON form is a contract.
+type Receipt struct {
+	Environment string  `json:"environment"`
+	Registry    string  `json:"registry"`
+	Commit      string  `json:"commit"`
+	Version     string  `json:"version"`
+	Images      []Image `json:"images"`
+}
+
+// Image is one published component.
+type Image struct {
+	Component  string            `json:"component"`
+	Repository string            `json:"repository"`
+	Digest     string            `json:"digest"`
+	Platforms  []string          `json:"platforms"`
+	Tags       []Tag             `json:"tags"`
+	Uploaded   registry.Uploaded `json:"uploaded"`
+}
+
+// Tag is one tag and what happened to it.
+type Tag struct {
+	Name   string        `json:"name"`
+	Class  version.Class `json:"class"`
+	Action Action        `json:"action"`
+	Reason string        `json:"reason"`
+}
+
+// Table lists one tag a row.
+func (r Receipt) Table() *report.Table {
+	t := &report.Table{Head: []string{"COMPONENT", "TAG", "CLASS", "ACTION", "DIGEST", "REASON"}}
+	for _, x := range r.Images {
+		for _, tag := range x.Tags {
+			t.Add(x.Component, tag.Name, string(tag.Class), string(tag.Action), short(x.Digest), tag.Reason)
+		}
+	}
+	return t
+}
+
+// Uploaded adds up what was sent for all images.
+func (r Receipt) Uploaded() registry.Uploaded {
+	var sum registry.Uploaded
+	for _, x := range r.Images {
+		sum.Blobs += x.Uploaded.Blobs
+		sum.Bytes += x.Uploaded.Bytes
+		sum.Manifests += x.Uploaded.Manifests
+	}
+	return sum
+}
+
+// Markdown writes a summary for a CI's page.
+func (r Receipt) Markdown(w io.Writer) error {
+	t := &report.Table{Head: []string{"Image", "Tags", "Platforms", "Digest"}}
+	for _, x := range r.Images {
+		var tags []string
+		for _, tag := range x.Tags {
+			tags = append(tags, fmt.Sprintf("`%s` %s", tag.Name, tag.Action))
+		}
+		t.Add("`"+x.Repository+"`", strings.Join(tags, "<br>"), strings.Join(x.Platforms, "<br>"), "`"+x.Digest+"`")
+	}
+	if _, err := fmt.Fprintf(w, "### Published %s to %s\n\nCommit `%s`\n\n", r.Version, r.Environment, r.Commit); err != nil {
+		return err
+	}
+	return t.Markdown(w)
+}
+
+// short cuts a digest for people; JSON has it whole.
+func short(digest string) string {
+	if algorithm, hex, ok := strings.Cut(digest, ":"); ok && len(hex) > 12 {
+		return algorithm + ":" + hex[:12]
+	}
+	return digest
+}
