@@ -1,0 +1,204 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"sort"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+)
+
+// Facts reads the facts of HEAD. All its errors are faults with code [fault.Usage]: a repository that cannot be read
+// or has no commits, or a variable with a bad value.
+func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) {
+	given, err := readEnvironment(options.Lookup)
+	if err != nil {
+		return Facts{}, err
+	}
+	commit, branch, err := r.head()
+	if err != nil {
+		return Facts{}, err
+	}
+	found := Facts{
+		Commit:       commit.Hash.String(),
+		CommitTime:   commit.Committer.When.UTC(),
+		ShortCommit:  given.short,
+		Version:      given.version,
+		RegistryType: given.registryType,
+		Branch:       given.branch,
+		Tag:          given.tag,
+		PullRequest:  given.pullRequest,
+		Origin:       given.origin,
+	}
+	if given.empty() {
+		found.Origin, found.Branch = "git", branch
+		if branch == "" {
+			if found.Tag, err = r.tagAt(ctx, commit.Hash, options.TagPattern); err != nil {
+				return Facts{}, unreadable(r.root, err)
+			}
+		}
+	}
+	if found.Source, err = r.source(); err != nil {
+		return Facts{}, unreadable(r.root, err)
+	}
+	shallow, err := r.git.Storer.Shallow()
+	if err != nil {
+		return Facts{}, unreadable(r.root, err)
+	}
+	found.Shallow = len(shallow) > 0
+	if found.Dirty, err = r.dirty(ctx, commit, options.Inputs); err != nil {
+		return Facts{}, unreadable(r.root, err)
+	}
+	return found, nil
+}
+
+// source is the web address of the origin remote.
+func (r *Repository) source() (string, error) {
+	cfg, err := r.git.Config()
+	if err != nil {
+		return "", err
+	}
+	if remote := cfg.Remotes[git.DefaultRemoteName]; remote != nil && len(remote.URLs) > 0 {
+		return webAddress(remote.URLs[0]), nil
+	}
+	return "", nil
+}
+
+// tagAt returns the tag that matches the pattern and points at the commit. Of several it is the highest version, so
+// that a release wins over its own candidate.
+func (r *Repository) tagAt(ctx context.Context, commit plumbing.Hash, pattern string) (string, error) {
+	if pattern == "" {
+		return "", nil
+	}
+	if !doublestar.ValidatePattern(pattern) {
+		return "", fmt.Errorf("tag pattern %q is not a glob", pattern)
+	}
+	var here []string
+	err := r.eachTag(ctx, func(name string) bool { return doublestar.MatchUnvalidated(pattern, name) }, func(t Tag) {
+		if t.Commit == commit.String() {
+			here = append(here, t.Name)
+		}
+	})
+	if err != nil || len(here) == 0 {
+		return "", err
+	}
+	prefix := pattern[:len(pattern)-len(strings.TrimLeft(pattern, literal))]
+	sort.Slice(here, func(i, j int) bool { return lessVersion(here[i], here[j], prefix) })
+	return here[len(here)-1], nil
+}
+
+// literal are the characters that stand for themselves at the start of a glob of tag names.
+const literal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+@=,"
+
+func lessVersion(a, b, prefix string) bool {
+	va, errA := semver.NewVersion(strings.TrimPrefix(a, prefix))
+	vb, errB := semver.NewVersion(strings.TrimPrefix(b, prefix))
+	switch {
+	case errA == nil && errB == nil && !va.Equal(vb):
+		return va.LessThan(vb)
+	case (errA == nil) != (errB == nil):
+		return errA != nil
+	default:
+		return a < b
+	}
+}
+
+// Tags returns all tags that name a commit, sorted by name. In a clone that lacks a tag's object the tag is left out.
+func (r *Repository) Tags(ctx context.Context) ([]Tag, error) {
+	var tags []Tag
+	if err := r.eachTag(ctx, func(string) bool { return true }, func(t Tag) { tags = append(tags, t) }); err != nil {
+		return nil, unreadable(r.root, err)
+	}
+	sort.Slice(tags, func(i, j int) bool { return tags[i].Name < tags[j].Name })
+	return tags, nil
+}
+
+// eachTag calls found for every tag whose name is wanted and that leads to a commit.
+func (r *Repository) eachTag(ctx context.Context, wanted func(name string) bool, found func(Tag)) error {
+	refs, err := r.git.Storer.IterReferences()
+	if err != nil {
+		return err
+	}
+	defer refs.Close()
+	return refs.ForEach(func(ref *plumbing.Reference) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name := ref.Name()
+		if ref.Type() != plumbing.HashReference || !name.IsTag() || !wanted(name.Short()) {
+			return nil
+		}
+		commit, err := r.peel(ref.Hash())
+		if err != nil || commit == plumbing.ZeroHash {
+			return err
+		}
+		found(Tag{Name: name.Short(), Commit: commit.String()})
+		return nil
+	})
+}
+
+// peel follows annotated tags to what they name. It is the zero hash when that is no commit or not in this clone.
+func (r *Repository) peel(hash plumbing.Hash) (plumbing.Hash, error) {
+	for {
+		found, err := r.git.Storer.EncodedObject(plumbing.AnyObject, hash)
+		if errors.Is(err, plumbing.ErrObjectNotFound) {
+			return plumbing.ZeroHash, nil
+		}
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		switch found.Type() {
+		case plumbing.CommitObject:
+			return hash, nil
+		case plumbing.TagObject:
+			tag, err := object.DecodeTag(r.git.Storer, found)
+			if err != nil {
+				return plumbing.ZeroHash, err
+			}
+			hash = tag.Target
+		default:
+			return plumbing.ZeroHash, nil
+		}
+	}
+}
+
+// HeadFile returns the content of a file at HEAD; the path is relative to the root, with slashes. The error wraps
+// [fs.ErrNotExist] when HEAD has no such file.
+func (r *Repository) HeadFile(ctx context.Context, name string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	commit, _, err := r.head()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := commit.Tree()
+	if err != nil {
+		return nil, unreadable(r.root, err)
+	}
+	file, err := tree.File(path.Clean(name))
+	if errors.Is(err, object.ErrFileNotFound) || errors.Is(err, object.ErrDirectoryNotFound) {
+		return nil, fault.New(fault.Usage, name, "Commit the file: git add "+name+" && git commit",
+			"not in commit %s: %w", commit.Hash.String()[:12], fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, unreadable(r.root, err)
+	}
+	reader, err := file.Reader()
+	if err != nil {
+		return nil, unreadable(r.root, err)
+	}
+	content, err := io.ReadAll(reader)
+	return content, errors.Join(err, reader.Close())
+}

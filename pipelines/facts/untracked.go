@@ -1,0 +1,220 @@
+package facts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	formatconfig "github.com/go-git/go-git/v5/plumbing/format/config"
+	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+	"github.com/go-git/go-git/v5/plumbing/format/index"
+)
+
+// stateDir is where berth keeps its own files. It is never an input, even when no .gitignore says so.
+const stateDir = ".berth"
+
+// untracked lists files inside the inputs that are neither tracked nor ignored. A repository inside an input that is
+// not a submodule is listed as one path.
+func (r *Repository) untracked(ctx context.Context, idx *index.Index, inputs []string) ([]string, error) {
+	folders := outermost(inputs)
+	if len(folders) == 0 {
+		return nil, nil
+	}
+	w := walk{root: r.root, tracked: make(map[string]bool, len(idx.Entries))}
+	for _, e := range idx.Entries {
+		w.tracked[e.Name] = true
+	}
+	patterns, err := r.sharedPatterns()
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range folders {
+		if err := w.enter(ctx, folder, patterns); err != nil {
+			return nil, err
+		}
+	}
+	return w.found, nil
+}
+
+// outermost cleans the folders and drops those inside another, so that nothing is walked twice.
+func outermost(folders []string) []string {
+	var kept []string
+	for _, folder := range folders {
+		folder = path.Clean(filepath.ToSlash(folder))
+		if folder == ".." || strings.HasPrefix(folder, "../") || path.IsAbs(folder) {
+			continue
+		}
+		kept = append(kept, folder)
+	}
+	slices.Sort(kept)
+	kept = slices.Compact(kept)
+	return slices.DeleteFunc(kept, func(folder string) bool {
+		return slices.ContainsFunc(kept, func(other string) bool {
+			return other != folder && (other == "." || strings.HasPrefix(folder, other+"/"))
+		})
+	})
+}
+
+// walk looks for untracked files below one folder after the other.
+type walk struct {
+	root    string
+	tracked map[string]bool
+	found   []string
+}
+
+// enter reads the ignore files from the root down to the folder, then walks it. Nothing inside an ignored folder
+// counts.
+func (w *walk) enter(ctx context.Context, folder string, patterns []gitignore.Pattern) error {
+	if folder == "." {
+		return w.visit(ctx, nil, patterns)
+	}
+	parts := strings.Split(folder, "/")
+	for i := range parts {
+		if parts[i] == git.GitDirName || parts[i] == stateDir {
+			return nil
+		}
+		own, err := w.ignoreFile(parts[:i])
+		if err != nil {
+			return err
+		}
+		patterns = slices.Concat(patterns, own)
+		if gitignore.NewMatcher(patterns).Match(parts[:i+1], true) {
+			return nil
+		}
+	}
+	return w.visit(ctx, parts, patterns)
+}
+
+func (w *walk) visit(ctx context.Context, parts []string, patterns []gitignore.Pattern) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	children, err := os.ReadDir(w.full(parts))
+	if err != nil {
+		if gone(err) {
+			return nil
+		}
+		return err
+	}
+	own, err := w.ignoreFile(parts)
+	if err != nil {
+		return err
+	}
+	patterns = slices.Concat(patterns, own)
+	matcher := gitignore.NewMatcher(patterns)
+	for _, child := range children {
+		name := child.Name()
+		if name == git.GitDirName || name == stateDir && child.IsDir() {
+			continue
+		}
+		below := append(slices.Clip(parts), name)
+		slashed := path.Join(below...)
+		if w.tracked[slashed] || matcher.Match(below, child.IsDir()) {
+			continue
+		}
+		if !child.IsDir() {
+			w.found = append(w.found, slashed)
+			continue
+		}
+		if inner, err := gitDirOf(w.full(below)); err == nil && inner != "" {
+			w.found = append(w.found, slashed)
+			continue
+		}
+		if err := w.visit(ctx, below, patterns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) full(parts []string) string {
+	return filepath.Join(w.root, filepath.Join(parts...))
+}
+
+func (w *walk) ignoreFile(parts []string) ([]gitignore.Pattern, error) {
+	content, err := os.ReadFile(filepath.Join(w.full(parts), ".gitignore"))
+	if err != nil {
+		if gone(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return parsePatterns(content, parts), nil
+}
+
+func parsePatterns(content []byte, domain []string) []gitignore.Pattern {
+	var patterns []gitignore.Pattern
+	for line := range bytes.Lines(bytes.TrimPrefix(content, []byte("\ufeff"))) {
+		text := strings.TrimRight(string(line), "\r\n")
+		if strings.TrimSpace(text) != "" && !strings.HasPrefix(text, "#") {
+			patterns = append(patterns, gitignore.ParsePattern(text, domain))
+		}
+	}
+	return patterns
+}
+
+// sharedPatterns are those that hold in the whole work tree: the user's excludes file, then the repository's own.
+func (r *Repository) sharedPatterns() ([]gitignore.Pattern, error) {
+	var patterns []gitignore.Pattern
+	for _, file := range []string{r.excludesFile(), filepath.Join(r.commonDir, "info", "exclude")} {
+		if file == "" {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !gone(err) {
+			return nil, err
+		}
+		patterns = append(patterns, parsePatterns(content, nil)...)
+	}
+	return patterns, nil
+}
+
+// excludesFile is core.excludesFile of the repository, else of the user, else git's default for it.
+func (r *Repository) excludesFile() string {
+	home := r.getenv("HOME")
+	settings := r.getenv("XDG_CONFIG_HOME")
+	if settings == "" && home != "" {
+		settings = filepath.Join(home, ".config")
+	}
+	files := []string{filepath.Join(r.commonDir, "config")}
+	if global, ok := r.lookupEnv("GIT_CONFIG_GLOBAL"); ok {
+		files = append(files, global)
+	} else {
+		files = append(files, filepath.Join(home, ".gitconfig"), filepath.Join(settings, "git", "config"))
+	}
+	for _, file := range files {
+		value := excludesSetting(file)
+		if value == "" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(value, "~/"); ok {
+			return filepath.Join(home, rest)
+		}
+		return absolute(r.root, value)
+	}
+	if settings == "" {
+		return ""
+	}
+	return filepath.Join(settings, "git", "ignore")
+}
+
+// excludesSetting reads core.excludesFile of one configuration file. A file that cannot be read says nothing: git
+// itself will complain about it.
+func excludesSetting(file string) string {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	raw := formatconfig.New()
+	if err := formatconfig.NewDecoder(bytes.NewReader(content)).Decode(raw); err != nil {
+		return ""
+	}
+	return raw.Section("core").Option("excludesfile")
+}
