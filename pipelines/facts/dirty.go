@@ -225,4 +225,3 @@ func (c comparer) sameContent(e *index.Entry, full string, info fs.FileInfo, lin
 	}
 	return c.converted(e, content)
 }
-
