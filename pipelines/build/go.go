@@ -71,7 +71,9 @@ func NewGo(env []string) *Go {
 // Build builds a component for each platform and returns the binaries in the order of the platforms. Code that does not
 // compile, a missing folder, package or go.mod, and a missing Go are faults with code [fault.Usage]; a pinned toolchain
 // that cannot be had is one with code [fault.Failed]. When the context ends, so do the toolchain's processes.
-func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platform, o Options) ([]image.Binary, error) {
+func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platform, o Options) (
+	[]image.Binary, error,
+) {
 	if err := check(c, platforms, o); err != nil {
 		return nil, err
 	}

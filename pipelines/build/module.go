@@ -14,8 +14,9 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 )
 
-// oneRelease matches a toolchain that names one release of Go: 1.21 was the first to be told apart from its language version.
-var oneRelease = regexp.MustCompile(`^go1\.(2[1-9]|[3-9][0-9]|[1-9][0-9]{2,})(\.[0-9]+|(rc|beta)[0-9]+)(-[A-Za-z0-9._-]+)?$`)
+// oneRelease matches a toolchain that names one release of Go. Since 1.21 "1.N" is a language version only.
+var oneRelease = regexp.MustCompile(
+	`^go1\.(2[1-9]|[3-9][0-9]|[1-9][0-9]{2,})(\.[0-9]+|(rc|beta)[0-9]+)(-[A-Za-z0-9._-]+)?$`)
 
 // module is what a component's module decides about its builds.
 type module struct {
@@ -34,8 +35,8 @@ type edited struct {
 func (t *tool) module(ctx context.Context, c GoComponent, o Options) (module, error) {
 	mod, ok := above(c.Dir, "", "go.mod")
 	if !ok {
-		return module{}, fault.New(fault.Usage, c.Name, "Run `go mod init` in "+c.Dir+", or correct the component's go.dir.",
-			"there is no go.mod in %s or above", c.Dir)
+		return module{}, fault.New(fault.Usage, c.Name,
+			"Run `go mod init` in "+c.Dir+", or correct the component's go.dir.", "there is no go.mod in %s or above", c.Dir)
 	}
 	file, m := mod, module{work: "off"}
 	said, err := t.edit(ctx, "mod", mod)

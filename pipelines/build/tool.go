@@ -24,8 +24,8 @@ type tool struct {
 	env     []string // environment of every run, without what would change the binaries
 }
 
-// fetching are the settings of the go command that say where things are and how modules are fetched. They are taken from
-// the user's environment or `go env -w` and passed on; no other setting of the go command is.
+// fetching are the settings of the go command that say where things are and how modules are fetched. They are taken
+// from the user's environment or `go env -w` and passed on; no other setting of the go command is.
 var fetching = [...]string{
 	"GOAUTH", "GOCACHE", "GOCACHEPROG", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH", "GOPRIVATE",
 	"GOPROXY", "GOSUMDB", "GOTMPDIR", "GOVCS",

@@ -134,8 +134,8 @@ func readRoot(ctx context.Context, name string, src content.ReadOnlyStorage, des
 	return r, nil
 }
 
-// layerMediaType gives the OCI name of a layer's media type; Docker's names mean the same bytes. Layers that must not be
-// distributed ("foreign") are not known: an image that needs them cannot be published.
+// layerMediaType gives the OCI name of a layer's media type; Docker's names mean the same bytes. Layers that must not
+// be distributed ("foreign") are not known: an image that needs them cannot be published.
 func layerMediaType(s string) (string, bool) {
 	switch s {
 	case ocispec.MediaTypeImageLayer, ocispec.MediaTypeImageLayerGzip, ocispec.MediaTypeImageLayerZstd:

@@ -17,12 +17,14 @@ type memory struct{ *bytes.Reader }
 
 func (memory) Close() error { return nil }
 
+func memoryReader(data []byte) memory { return memory{bytes.NewReader(data)} }
+
 // memoryBlob is a small blob: a manifest, an index, a configuration.
 func memoryBlob(mediaType string, data []byte) Blob {
 	return Blob{
 		Descriptor: content.NewDescriptorFromBytes(mediaType, data),
 		Open: func(context.Context) (io.ReadCloser, error) {
-			return memory{bytes.NewReader(data)}, nil
+			return memoryReader(data), nil
 		},
 	}
 }

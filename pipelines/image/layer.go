@@ -2,7 +2,6 @@ package image
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -106,7 +105,7 @@ func writeEntry(ctx context.Context, archive *tar.Writer, mtime time.Time, e ent
 func text(name string, mode int64, data []byte) entry {
 	return entry{
 		name: name, mode: mode, size: int64(len(data)),
-		open: func() (io.ReadCloser, error) { return memory{bytes.NewReader(data)}, nil },
+		open: func() (io.ReadCloser, error) { return memoryReader(data), nil },
 	}
 }
 
