@@ -10,10 +10,15 @@ import (
 // maxName is the longest "host/repository" in bytes that registries and clients agree on.
 const maxName = 255
 
+const (
+	namePart = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	hostPart = `[a-z0-9](?:[a-z0-9-]*[a-z0-9])?`
+)
+
 // The grammar of names is that of the OCI distribution specification, section "Pulling manifests".
 var (
-	namePattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	hostName    = regexp.MustCompile(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::[0-9]{1,5})?$`)
+	namePattern = regexp.MustCompile(`^` + namePart + `(?:/` + namePart + `)*$`)
+	hostName    = regexp.MustCompile(`^` + hostPart + `(?:\.` + hostPart + `)*(?::[0-9]{1,5})?$`)
 )
 
 // ParsePrefix reads "host[:port][/path]", as in berth.yaml's registries, into the host and the path. The host must be

@@ -1,0 +1,192 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/berth-sh/berth/pipelines/registry"
+)
+
+// habits are what a kind does differently from the specification's plain registry. They follow the registries' own
+// documentation and source; see REGISTRIES in the project's notes for where each one was seen.
+type habits struct {
+	// tokens is the path of the token server; "" means Basic authentication.
+	tokens string
+	// service is the name that the challenge gives; "" is the host.
+	service string
+	// referrers tells whether there is a referrers API.
+	referrers bool
+	// immutable is the answer to putting an immutable tag again, even with the same digest. Zero: no such tags.
+	immutable refusal
+	// explicit tells that repositories may have to be created before the first push.
+	explicit bool
+}
+
+// refusal is an error answer in the format of the OCI distribution specification.
+type refusal struct {
+	status        int
+	code, message string
+}
+
+func habitsOf(kind registry.Kind) habits {
+	switch kind {
+	case registry.GHCR:
+		return habits{tokens: "/token"}
+	case registry.Quay:
+		return habits{tokens: "/v2/auth", referrers: true,
+			immutable: refusal{http.StatusConflict, "TAG_IMMUTABLE", "the tag is immutable and cannot be overwritten"}}
+	case registry.GCR:
+		return habits{tokens: "/v2/token", referrers: true}
+	case registry.ECR:
+		return habits{service: "ecr.amazonaws.com", referrers: true, explicit: true,
+			immutable: refusal{http.StatusBadRequest, "TAG_INVALID",
+				"the image tag already exists and cannot be overwritten because the repository is immutable"}}
+	default:
+		return habits{referrers: true}
+	}
+}
+
+var (
+	unauthorized = refusal{http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"}
+	nameUnknown  = refusal{http.StatusNotFound, "NAME_UNKNOWN", "the repository does not exist in the registry"}
+	noReferrers  = refusal{http.StatusNotFound, "UNSUPPORTED", "the referrers API is not supported"}
+	notFound     = refusal{http.StatusNotFound, "NOT_FOUND", "there is nothing here"}
+	badHost      = refusal{http.StatusBadRequest, "NAME_INVALID", "the host cannot be mapped into the sandbox"}
+	readOnly     = refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "the sandbox is served read-only"}
+)
+
+func (f refusal) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(f.status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": f.code, "message": f.message}}})
+}
+
+// endpoint is a request path of the distribution specification, taken apart. The greedy repository finds the last
+// separator, so that a repository may have a part named "tags".
+var endpoint = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs|tags|referrers)/((?:uploads/)?[^/]*)$`)
+
+// call is one request to one host of the sandbox.
+type call struct {
+	host, folder     string
+	kind             registry.Kind
+	habits           habits
+	repository       string // "" for /v2/ itself
+	endpoint, target string
+}
+
+// inside is the repository's name in the one registry that holds all hosts.
+func (c call) inside() string { return c.folder + "/" + c.repository }
+
+// serveHost answers a request as the registry that its Host header names.
+func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
+	host := strings.ToLower(r.Host)
+	if host == "registry-1.docker.io" {
+		host = "docker.io"
+	}
+	inside, err := folder(host)
+	if err != nil {
+		badHost.write(w)
+		return
+	}
+	c := call{host: host, folder: inside, kind: s.options.Kinds(host)}
+	c.habits = habitsOf(c.kind)
+	if c.habits.tokens != "" && r.URL.Path == c.habits.tokens {
+		s.serveToken(w, r)
+		return
+	}
+	if m := endpoint.FindStringSubmatch(r.URL.Path); m != nil {
+		c.repository, c.endpoint, c.target = m[1], m[2], m[3]
+	} else if r.URL.Path != "/v2/" && r.URL.Path != "/v2" {
+		notFound.write(w)
+		return
+	}
+	if !s.admit(w, r, c) {
+		return
+	}
+	if c.repository == "" {
+		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("{}"))
+		return
+	}
+	s.serveRepository(w, r, c)
+}
+
+// serveRepository applies the habits and hands the request to olareg.
+func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call) {
+	switch {
+	case c.endpoint == "referrers" && !c.habits.referrers:
+		noReferrers.write(w)
+		return
+	case c.habits.explicit && s.options.RequireRepositories && !s.exists(c.inside()),
+		c.endpoint == "tags" && !s.exists(c.inside()):
+		nameUnknown.write(w)
+		return
+	}
+	if r.Method == http.MethodPut && c.endpoint == "manifests" && s.isImmutable(c) {
+		s.tagging.Lock()
+		defer s.tagging.Unlock()
+		if s.tagged(r, c) {
+			c.habits.immutable.write(w)
+			return
+		}
+	}
+	s.forward(w, r, c)
+}
+
+// isImmutable tells whether the target is a tag that may be put only once.
+func (s *Sandbox) isImmutable(c call) bool {
+	if c.habits.immutable.status == 0 || strings.Contains(c.target, ":") {
+		return false
+	}
+	for _, p := range s.options.Immutable[c.host] {
+		if ok, _ := path.Match(p, c.target); ok { // the patterns were checked by New
+			return true
+		}
+	}
+	return false
+}
+
+// tagged asks the registry whether the tag is there.
+func (s *Sandbox) tagged(r *http.Request, c call) bool {
+	head, err := http.NewRequestWithContext(r.Context(), http.MethodHead, "/v2/"+c.inside()+"/manifests/"+c.target, nil)
+	if err != nil {
+		return false
+	}
+	m := &memo{header: http.Header{}}
+	s.store(c.kind).ServeHTTP(m, head)
+	return m.status == http.StatusOK
+}
+
+// forward translates the names of the request into olareg's and those of the answer back.
+func (s *Sandbox) forward(w http.ResponseWriter, r *http.Request, c call) {
+	inner := r.Clone(r.Context())
+	inner.URL.Path = "/v2/" + c.inside() + strings.TrimPrefix(r.URL.Path, "/v2/"+c.repository)
+	inner.URL.RawPath = ""
+	if q := inner.URL.Query(); q.Get("from") != "" {
+		s.translateMount(r, c, q)
+		inner.URL.RawQuery = q.Encode()
+	}
+	if c.endpoint == "tags" && r.Method == http.MethodGet {
+		m := &memo{header: http.Header{}}
+		s.store(c.kind).ServeHTTP(m, inner)
+		m.rename(c).replay(&translated{ResponseWriter: w, prefix: c.folder})
+		return
+	}
+	s.store(c.kind).ServeHTTP(&translated{ResponseWriter: w, prefix: c.folder}, inner)
+}
+
+// translateMount maps the source of a mount. Without the right to read the source there is no mount, and the request
+// begins a plain upload, as the specification wants.
+func (s *Sandbox) translateMount(r *http.Request, c call, q url.Values) {
+	if c.habits.tokens != "" && !s.mayPull(r, q.Get("from")) {
+		q.Del("from")
+		q.Del("mount")
+		return
+	}
+	q.Set("from", c.folder+"/"+q.Get("from"))
+}
