@@ -37,12 +37,12 @@ func folder(host string) (string, error) {
 	return name, nil
 }
 
-// hostOf is the inverse of folder.
+// hostOf is the inverse of folder. What is no folder of a host comes back somehow; it names nothing then.
 func hostOf(folder string) string {
 	name, isIP6 := strings.CutPrefix(folder, ip6Mark)
 	name, port, hasPort := strings.Cut(name, portMark)
-	if isIP6 {
-		name = "[" + netip.MustParseAddr(strings.ReplaceAll(name, "-", ":")).String() + "]"
+	if ip, err := netip.ParseAddr(strings.ReplaceAll(name, "-", ":")); isIP6 && err == nil {
+		name = "[" + ip.String() + "]"
 	}
 	if hasPort {
 		name += ":" + port
