@@ -24,10 +24,10 @@ func fixture(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, root, "scripts/berth", string(launcher))
-	if err := os.Chmod(filepath.Join(root, "scripts/berth"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(root, "scripts"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	executable(t, filepath.Join(root, "scripts"), "berth", string(launcher))
 	write(t, root, "go.mod", "module fixture\n\ngo 1.26.0\n")
 	write(t, root, "main.go", `package main
 
@@ -178,10 +178,7 @@ func TestLauncherIgnoresCrossCompileSettings(t *testing.T) {
 func TestLauncherHonoursBerthBin(t *testing.T) {
 	t.Parallel()
 	root := fixture(t)
-	other := filepath.Join(t.TempDir(), "other")
-	if err := os.WriteFile(other, []byte("#!/bin/sh\necho other \"$@\"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	other := executable(t, t.TempDir(), "other", "#!/bin/sh\necho other \"$@\"\n")
 	stdout, _, code := run(t, root, []string{"BERTH_BIN=" + other}, "plan")
 	if stdout != "other plan\n" || code != 0 {
 		t.Errorf("printed %q, exit %d", stdout, code)
