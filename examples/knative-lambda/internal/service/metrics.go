@@ -64,11 +64,18 @@ func (c *Counter) write(b *bytes.Buffer, name string) {
 	}
 }
 
-// Gauge adds a number that is read whenever the metrics are.
+// CounterFunc adds a counter that is kept elsewhere and read whenever the metrics are.
+func (m *Metrics) CounterFunc(name, help string, read func() float64) {
+	m.add(family{name: name, help: help, kind: "counter", write: writeValue(read)})
+}
+
+// Gauge adds a number that goes up and down and is read whenever the metrics are.
 func (m *Metrics) Gauge(name, help string, read func() float64) {
-	m.add(family{name: name, help: help, kind: "gauge", write: func(b *bytes.Buffer, name string) {
-		fmt.Fprintf(b, "%s %s\n", name, formatValue(read()))
-	}})
+	m.add(family{name: name, help: help, kind: "gauge", write: writeValue(read)})
+}
+
+func writeValue(read func() float64) func(*bytes.Buffer, string) {
+	return func(b *bytes.Buffer, name string) { fmt.Fprintf(b, "%s %s\n", name, formatValue(read())) }
 }
 
 // Info adds a gauge that is always 1 and says something by its labels, given as name, value, name, value.

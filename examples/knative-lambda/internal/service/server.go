@@ -47,8 +47,13 @@ type Server struct {
 	inFlight atomic.Int64
 	draining atomic.Bool
 
-	mu       sync.Mutex
-	notReady map[string]string // condition to reason
+	mu     sync.Mutex
+	checks []check
+}
+
+type check struct {
+	name string
+	read func() string
 }
 
 // NewServer returns a server that is ready at once.
@@ -61,7 +66,6 @@ func NewServer(build Build, log *slog.Logger) *Server {
 		Log:        log,
 		Metrics:    m,
 		mux:        http.NewServeMux(),
-		notReady:   map[string]string{},
 		requests:   m.Counter("http_requests_total", "HTTP requests answered.", "method", "route", "code"),
 		duration:   m.Summary("http_request_duration_seconds", "Time to answer an HTTP request."),
 	}
@@ -90,15 +94,11 @@ func NewServer(build Build, log *slog.Logger) *Server {
 // Handle adds a route; the pattern is that of [http.ServeMux].
 func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
 
-// SetReady sets one condition of readiness: a reason makes the service not ready, an empty one clears it.
-func (s *Server) SetReady(condition, reason string) {
+// AddCheck adds a condition of readiness, asked at every /readyz: it returns why the service is not ready, or "".
+func (s *Server) AddCheck(name string, read func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if reason == "" {
-		delete(s.notReady, condition)
-		return
-	}
-	s.notReady[condition] = reason
+	s.checks = append(s.checks, check{name, read})
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -107,15 +107,17 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		reasons = append(reasons, "shutting down")
 	}
 	s.mu.Lock()
-	for condition, reason := range s.notReady {
-		reasons = append(reasons, condition+": "+reason)
-	}
+	checks := slices.Clone(s.checks)
 	s.mu.Unlock()
+	for _, c := range checks {
+		if reason := c.read(); reason != "" {
+			reasons = append(reasons, c.name+": "+reason)
+		}
+	}
 	if len(reasons) == 0 {
 		WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 		return
 	}
-	slices.Sort(reasons)
 	WriteJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "reasons": reasons})
 }
 

@@ -54,14 +54,14 @@ func TestReadiness(t *testing.T) {
 	if w := get(s, "/readyz"); w.Code != http.StatusOK {
 		t.Errorf("a new server answers %d", w.Code)
 	}
-	s.SetReady("logs", "missing")
-	s.SetReady("disk", "full")
+	logs, disk := "missing", "full"
+	s.AddCheck("logs", func() string { return logs })
+	s.AddCheck("disk", func() string { return disk })
 	if w := get(s, "/readyz"); w.Code != http.StatusServiceUnavailable ||
-		!strings.Contains(w.Body.String(), `["disk: full","logs: missing"]`) {
+		!strings.Contains(w.Body.String(), `["logs: missing","disk: full"]`) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	s.SetReady("logs", "")
-	s.SetReady("disk", "")
+	logs, disk = "", ""
 	if w := get(s, "/readyz"); w.Code != http.StatusOK {
 		t.Errorf("after all reasons are gone: %d", w.Code)
 	}
