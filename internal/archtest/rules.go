@@ -90,7 +90,7 @@ func Doors(s *Source) []Violation {
 			continue
 		}
 		s.imports(f, func(path string, at token.Pos) {
-			if path == s.Module+"/internal" || strings.HasPrefix(path, s.Module+"/internal/") {
+			if within(path, s.Module+"/internal") {
 				found = append(found, s.violation(at, "the core imports %s", strings.TrimPrefix(path, s.Module+"/")))
 			}
 		})

@@ -60,7 +60,7 @@ func (s *Source) constant(f File, initial ast.Expr) bool {
 			s.calls(f, e, "regexp", "MustCompile") || s.calls(f, e, s.Module+"/pipelines/fault", "New")
 	case *ast.UnaryExpr:
 		literal, ok := e.X.(*ast.CompositeLit)
-		return ok && e.Op == token.AND && literal.Type != nil &&
+		return ok && literal.Type != nil &&
 			selects(literal.Type, s.importedAs(f, s.Module+"/pipelines/fault"), "Error")
 	default:
 		return false
