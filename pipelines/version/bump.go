@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -35,12 +36,8 @@ func ReadVersion(name string, content []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, p := range places {
-		if p.key == "version" {
-			return string(content[p.start:p.end]), nil
-		}
-	}
-	return "", fault.New(fault.Usage, name, "", "%w", errNoVersion)
+	at := slices.IndexFunc(places, func(p place) bool { return p.key == "version" })
+	return string(content[places[at].start:places[at].end]), nil
 }
 
 // Rewrite returns the content with version v, which must be a full SemVer without "v": in Chart.yaml as version and,
@@ -255,6 +252,10 @@ func locate(text []byte, node ast.Node) (place, error) {
 	start, ok := offset(text, t.Position)
 	if !ok {
 		return place{}, errNotSimple
+	}
+	// After a tag the parser's column is one short.
+	for start < len(text) && text[start] == ' ' {
+		start++
 	}
 	value := []byte(t.Value)
 	if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {

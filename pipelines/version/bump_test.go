@@ -114,7 +114,10 @@ func TestRewriteRefuses(t *testing.T) {
 		})
 	}
 	for _, broken := range []struct{ name, in string }{
-		{"a.json", `{"version": "1.0.0"`}, {"a.json", `{"version": "1.0.0"} x`}, {"a.json", ""}, {"a.yaml", "a: [\nversion: 1.0.0"},
+		{"a.json", `{"version": "1.0.0"`},
+		{"a.json", `{"version": "1.0.0"} x`},
+		{"a.json", ""},
+		{"a.yaml", "a: [\nversion: 1.0.0"},
 	} {
 		if _, err := Rewrite(broken.name, []byte(broken.in), "1.1.0"); fault.CodeOf(err) != fault.Usage {
 			t.Errorf("Rewrite(%q) = %v, want a usage fault", broken.in, err)
