@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/berth-sh/berth/pipelines/registry"
 )
 
@@ -50,14 +52,28 @@ func habitsOf(kind registry.Kind) habits {
 	}
 }
 
-var (
-	unauthorized = refusal{http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"}
-	nameUnknown  = refusal{http.StatusNotFound, "NAME_UNKNOWN", "the repository does not exist in the registry"}
-	noReferrers  = refusal{http.StatusNotFound, "UNSUPPORTED", "the referrers API is not supported"}
-	notFound     = refusal{http.StatusNotFound, "NOT_FOUND", "there is nothing here"}
-	badHost      = refusal{http.StatusBadRequest, "NAME_INVALID", "the host cannot be mapped into the sandbox"}
-	readOnly     = refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "the sandbox is served read-only"}
-)
+// The refusals that do not depend on a kind.
+func unauthorized() refusal {
+	return refusal{http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"}
+}
+
+func nameUnknown() refusal {
+	return refusal{http.StatusNotFound, "NAME_UNKNOWN", "the repository does not exist in the registry"}
+}
+
+func noReferrers() refusal {
+	return refusal{http.StatusNotFound, "UNSUPPORTED", "the referrers API is not supported"}
+}
+
+func notFound() refusal { return refusal{http.StatusNotFound, "NOT_FOUND", "there is nothing here"} }
+
+func badHost() refusal {
+	return refusal{http.StatusBadRequest, "NAME_INVALID", "the host cannot be mapped into the sandbox"}
+}
+
+func readOnly() refusal {
+	return refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "the sandbox is served read-only"}
+}
 
 func (f refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
@@ -89,7 +105,7 @@ func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
 	}
 	inside, err := folder(host)
 	if err != nil {
-		badHost.write(w)
+		badHost().write(w)
 		return
 	}
 	c := call{host: host, folder: inside, kind: s.options.Kinds(host)}
@@ -101,7 +117,7 @@ func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
 	if m := endpoint.FindStringSubmatch(r.URL.Path); m != nil {
 		c.repository, c.endpoint, c.target = m[1], m[2], m[3]
 	} else if r.URL.Path != "/v2/" && r.URL.Path != "/v2" {
-		notFound.write(w)
+		notFound().write(w)
 		return
 	}
 	if !s.admit(w, r, c) {
@@ -120,11 +136,11 @@ func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
 func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call) {
 	switch {
 	case c.endpoint == "referrers" && !c.habits.referrers:
-		noReferrers.write(w)
+		noReferrers().write(w)
 		return
 	case c.habits.explicit && s.options.RequireRepositories && !s.exists(c.inside()),
 		c.endpoint == "tags" && !s.exists(c.inside()):
-		nameUnknown.write(w)
+		nameUnknown().write(w)
 		return
 	}
 	if r.Method == http.MethodPut && c.endpoint == "manifests" && s.isImmutable(c) {
@@ -157,9 +173,20 @@ func (s *Sandbox) tagged(r *http.Request, c call) bool {
 	if err != nil {
 		return false
 	}
+	acceptAnything(head)
 	m := &memo{header: http.Header{}}
 	s.store(c.kind).ServeHTTP(m, head)
 	return m.status == http.StatusOK
+}
+
+// acceptAnything names the types of manifests where the client did not: olareg takes a missing Accept, or "*/*", for
+// none at all, where real registries send what they have.
+func acceptAnything(r *http.Request) {
+	if accept := strings.Join(r.Header.Values("Accept"), ","); accept == "" || strings.Contains(accept, "*/*") {
+		r.Header.Set("Accept", strings.Join([]string{ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest,
+			"application/vnd.docker.distribution.manifest.list.v2+json",
+			"application/vnd.docker.distribution.manifest.v2+json"}, ", "))
+	}
 }
 
 // forward translates the names of the request into olareg's and those of the answer back.
@@ -167,6 +194,7 @@ func (s *Sandbox) forward(w http.ResponseWriter, r *http.Request, c call) {
 	inner := r.Clone(r.Context())
 	inner.URL.Path = "/v2/" + c.inside() + strings.TrimPrefix(r.URL.Path, "/v2/"+c.repository)
 	inner.URL.RawPath = ""
+	acceptAnything(inner)
 	if q := inner.URL.Query(); q.Get("from") != "" {
 		s.translateMount(r, c, q)
 		inner.URL.RawQuery = q.Encode()

@@ -29,7 +29,7 @@ func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 			service = c.host
 		}
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q,service=%q", "https://"+r.Host+"/", service))
-		unauthorized.write(w)
+		unauthorized().write(w)
 		return false
 	}
 	need := action(r.Method)
@@ -49,7 +49,7 @@ func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 		challenge += `,error="insufficient_scope"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	unauthorized.write(w)
+	unauthorized().write(w)
 	return false
 }
 
@@ -89,7 +89,7 @@ func (s *Sandbox) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !ok || password != Password {
-		unauthorized.write(w)
+		unauthorized().write(w)
 		return
 	}
 	g := grant{User: user, Access: map[string][]string{}}

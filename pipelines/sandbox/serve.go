@@ -30,7 +30,7 @@ func (s *Sandbox) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			readOnly.write(w)
+			readOnly().write(w)
 		case r.URL.Path == "/":
 			s.serveRoot(w, r)
 		case r.URL.Path == "/v2/_catalog":
@@ -49,14 +49,16 @@ func (s *Sandbox) serveFresh(w http.ResponseWriter, r *http.Request) {
 		inside, _, _ := strings.Cut(m[1], "/")
 		referrers = habitsOf(s.options.Kinds(hostOf(inside))).referrers
 		if m[2] == "referrers" && !referrers {
-			noReferrers.write(w)
+			noReferrers().write(w)
 			return
 		}
 		if !s.exists(m[1]) {
-			nameUnknown.write(w)
+			nameUnknown().write(w)
 			return
 		}
 	}
+	r = r.Clone(r.Context())
+	acceptAnything(r)
 	olareg.New(config.Config{
 		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: s.root, ReadOnly: &yes,
 			// Without a grace period no timer holds on to the registry.
