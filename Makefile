@@ -72,6 +72,11 @@ lint: .bin/golangci-lint vet ## Run gofmt, go vet, golangci-lint and shellcheck
 		{ git ls-files -co --exclude-standard '*.sh'; printf '%s\n' scripts/berth .ci/run; } | sort -u | xargs shellcheck; \
 	else echo 'lint: shellcheck is not installed, shell scripts were not checked' >&2; fi
 
+.PHONY: fmt
+fmt: .bin/golangci-lint ## Format the Go source of all modules
+	@root=$$PWD; for module in $(MODULES); do \
+		(cd "$$module" && "$$root/.bin/golangci-lint" fmt --config "$$root/.golangci.yml") || exit 1; done
+
 .PHONY: vet
 vet: ## Run go vet over all modules
 	@for module in $(MODULES); do go -C "$$module" vet ./... || exit 1; done
