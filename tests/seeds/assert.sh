@@ -22,12 +22,19 @@ assert_matches() {
   [[ $2 =~ $1 ]] || fail "want a match of \"$1\", got \"$2\""
 }
 
-# needs_docker: a function that looks into a Docker daemon calls it first.
+images() {
+  docker images --format '{{.Repository}}:{{.Tag}}' 'ghcr.io/brunovlucena/knative-lambda-*' | sort
+}
+
+# needs_docker: a function that looks into a Docker daemon calls it first. The images it loads are removed at the end,
+# but for names that were there before.
 needs_docker() {
   docker info >/dev/null 2>&1 || {
     printf 'no Docker daemon answers\n' >&2
     exit 3
   }
+  images_before=$(images)
+  trap 'comm -13 <(printf "%s\n" "$images_before") <(images) | xargs docker rmi >/dev/null' EXIT
 }
 
 # shellcheck source=/dev/null

@@ -31,7 +31,7 @@ func repository(t *testing.T) (dir string, env []string) {
 	for name := range strings.SplitSeq(strings.TrimRight(files, "\x00"), "\x00") {
 		copyFile(t, filepath.Join(top, name), filepath.Join(dir, name))
 	}
-	rewrite(t, filepath.Join(dir, "VERSION"), `(?m)^.*$`, "1.0.0")
+	rewrite(t, filepath.Join(dir, "VERSION"), `\S+`, "1.0.0")
 	rewrite(t, filepath.Join(dir, "deploy/Chart.yaml"), `(?m)^version: .*$`, "version: 1.0.0")
 	rewrite(t, filepath.Join(dir, "deploy/Chart.yaml"), `(?m)^appVersion: .*$`, `appVersion: "1.0.0"`)
 
