@@ -3,12 +3,9 @@ package sandbox
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"path"
 	"regexp"
 	"strings"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-sh/berth/pipelines/registry"
 )
@@ -175,46 +172,6 @@ func (s *Sandbox) tagged(r *http.Request, c call) bool {
 	}
 	acceptAnything(head)
 	m := &memo{header: http.Header{}}
-	s.store(c.kind).ServeHTTP(m, head)
+	s.guarded(m, head, c)
 	return m.status == http.StatusOK
-}
-
-// acceptAnything names the types of manifests where the client did not: olareg takes a missing Accept, or "*/*", for
-// none at all, where real registries send what they have.
-func acceptAnything(r *http.Request) {
-	if accept := strings.Join(r.Header.Values("Accept"), ","); accept == "" || strings.Contains(accept, "*/*") {
-		r.Header.Set("Accept", strings.Join([]string{ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest,
-			"application/vnd.docker.distribution.manifest.list.v2+json",
-			"application/vnd.docker.distribution.manifest.v2+json"}, ", "))
-	}
-}
-
-// forward translates the names of the request into olareg's and those of the answer back.
-func (s *Sandbox) forward(w http.ResponseWriter, r *http.Request, c call) {
-	inner := r.Clone(r.Context())
-	inner.URL.Path = "/v2/" + c.inside() + strings.TrimPrefix(r.URL.Path, "/v2/"+c.repository)
-	inner.URL.RawPath = ""
-	acceptAnything(inner)
-	if q := inner.URL.Query(); q.Get("from") != "" {
-		s.translateMount(r, c, q)
-		inner.URL.RawQuery = q.Encode()
-	}
-	if c.endpoint == "tags" && r.Method == http.MethodGet {
-		m := &memo{header: http.Header{}}
-		s.store(c.kind).ServeHTTP(m, inner)
-		m.rename(c).replay(&translated{ResponseWriter: w, prefix: c.folder})
-		return
-	}
-	s.store(c.kind).ServeHTTP(&translated{ResponseWriter: w, prefix: c.folder}, inner)
-}
-
-// translateMount maps the source of a mount. Without the right to read the source there is no mount, and the request
-// begins a plain upload, as the specification wants.
-func (s *Sandbox) translateMount(r *http.Request, c call, q url.Values) {
-	if c.habits.tokens != "" && !s.mayPull(r, q.Get("from")) {
-		q.Del("from")
-		q.Del("mount")
-		return
-	}
-	q.Set("from", c.folder+"/"+q.Get("from"))
 }

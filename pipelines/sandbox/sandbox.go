@@ -59,6 +59,7 @@ type Sandbox struct {
 	listener  *pipes
 	server    *http.Server
 	transport *inProcess
+	locks     locks
 	tagging   sync.Mutex // makes "is the tag there" and "put the tag" one step for immutable tags
 
 	turn   chan struct{} // holds one value; taken while the state below changes
@@ -247,13 +248,14 @@ func (s *Sandbox) CreateRepository(ctx context.Context, name string) error {
 		return err
 	}
 	// An upload that is begun and cancelled makes olareg write the empty layout in its own format.
-	store := s.store(s.options.Kinds(host))
+	c := call{host: host, folder: inside, kind: s.options.Kinds(host), repository: repository, endpoint: "blobs",
+		target: "uploads/"}
 	begun := &memo{header: http.Header{}}
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "/v2/"+inside+"/"+repository+"/blobs/uploads/", nil)
 	if err != nil {
 		return &fault.Error{Op: "create", Subject: name, Err: err, Code: fault.Failed}
 	}
-	store.ServeHTTP(begun, post)
+	s.guarded(begun, post, c)
 	if begun.status != http.StatusAccepted {
 		return fault.New(fault.Failed, name, "", "create the repository: %d %s", begun.status, begun.body.String())
 	}
@@ -261,7 +263,7 @@ func (s *Sandbox) CreateRepository(ctx context.Context, name string) error {
 	if err != nil {
 		return &fault.Error{Op: "create", Subject: name, Err: err, Code: fault.Failed}
 	}
-	store.ServeHTTP(&memo{header: http.Header{}}, cancel)
+	s.guarded(&memo{header: http.Header{}}, cancel, c)
 	return nil
 }
 
