@@ -20,6 +20,11 @@ GIT_BRANCH, VERSION, SHA_SHORT and REGISTRY_TYPE in the environment override wha
 TEXT
 }
 
+# field NAME: a plain string of the flat JSON object on standard input.
+field() {
+  sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
+}
+
 refuse() {
   printf 'version-manager.sh: %s\n\n' "$1" >&2
   usage >&2
@@ -42,7 +47,18 @@ case $verb in
     exec scripts/berth version bump "${verb#bump-}" "$@"
     ;;
   info)
-    exec scripts/berth version show "$@"
+    which=$(scripts/berth registry which --format json "$@")
+    version=$(scripts/berth version show "$@")
+    tags=$(scripts/berth version tags "$@")
+    branch=${GIT_BRANCH:-$(git branch --show-current)}
+    cat <<TEXT
+branch: ${branch:-(detached)}
+commit: $(git rev-parse HEAD)
+version: $version
+tags: ${tags//$'\n'/ }
+environment: $(field environment <<<"$which")
+registry: $(field registry <<<"$which")
+TEXT
     ;;
   help | -h | --help)
     usage
