@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ import (
 // index, as git does, and hashes only the files whose size or times leave a doubt.
 func (r *Repository) dirty(ctx context.Context, commit *object.Commit, inputs []string) ([]string, error) {
 	idx, err := r.git.Storer.Index()
+	if errors.Is(err, index.ErrUnknownExtension) || errors.Is(err, index.ErrInvalidChecksum) {
+		return r.dirtyByProgram(ctx, inputs)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
@@ -40,6 +44,32 @@ func (r *Repository) dirty(ctx context.Context, commit *object.Commit, inputs []
 	all := slices.Concat(staged, changed, untracked)
 	slices.Sort(all)
 	return slices.Compact(all), nil
+}
+
+// dirtyByProgram asks git itself. Some forms of the index only git can read: split and sparse ones, and those without
+// a checksum (index.skipHash).
+func (r *Repository) dirtyByProgram(ctx context.Context, inputs []string) ([]string, error) {
+	output, err := r.run(ctx, nil, "--no-optional-locks", "status", "--porcelain=v1", "-z", "--no-renames",
+		"--untracked-files=all", "--ignore-submodules=all")
+	if err != nil {
+		return nil, fmt.Errorf("read the index: %w", err)
+	}
+	folders := outermost(inputs)
+	var paths []string
+	for line := range strings.SplitSeq(output, "\x00") {
+		if len(line) < 4 {
+			continue
+		}
+		name := strings.TrimSuffix(line[3:], "/")
+		if strings.HasPrefix(line, "??") && (!slices.ContainsFunc(folders, func(folder string) bool {
+			return folder == "." || strings.HasPrefix(name, folder+"/")
+		}) || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir)) {
+			continue
+		}
+		paths = append(paths, name)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
 }
 
 // staged lists the paths where the index differs from the commit's tree.

@@ -49,7 +49,7 @@ func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) 
 			}
 		}
 	}
-	if found.Source, err = r.source(); err != nil {
+	if found.Source, err = r.Source(); err != nil {
 		return Facts{}, unreadable(r.root, err)
 	}
 	shallow, err := r.git.Storer.Shallow()
@@ -63,8 +63,8 @@ func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) 
 	return found, nil
 }
 
-// source is the web address of the origin remote.
-func (r *Repository) source() (string, error) {
+// Source is the web address of the origin remote without credentials, "" when it has none.
+func (r *Repository) Source() (string, error) {
 	cfg, err := r.git.Config()
 	if err != nil {
 		return "", err

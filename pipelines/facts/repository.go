@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	formatconfig "github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -184,8 +185,15 @@ type lenient struct{ *filesystem.Storage }
 
 func (s lenient) Config() (*config.Config, error) {
 	cfg, err := s.Storage.Config()
-	if err != nil || !cfg.Raw.HasSection("extensions") {
-		return cfg, err
+	if err != nil {
+		return nil, err
+	}
+	if version := cfg.Raw.Section("core").Option("repositoryformatversion"); version != "" {
+		// go-git reads 1 and takes all else for 0; with the value itself it refuses what it does not know.
+		cfg.Core.RepositoryFormatVersion = formatconfig.RepositoryFormatVersion(version)
+	}
+	if !cfg.Raw.HasSection("extensions") {
+		return cfg, nil
 	}
 	section := cfg.Raw.Section("extensions")
 	kept := section.Options[:0:0]

@@ -13,7 +13,6 @@ import (
 
 	"github.com/go-git/go-git/v5"
 	formatconfig "github.com/go-git/go-git/v5/plumbing/format/config"
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 )
 
@@ -31,12 +30,12 @@ func (r *Repository) untracked(ctx context.Context, idx *index.Index, inputs []s
 	for _, e := range idx.Entries {
 		w.tracked[e.Name] = true
 	}
-	patterns, err := r.sharedPatterns()
+	rules, err := r.sharedRules()
 	if err != nil {
 		return nil, err
 	}
 	for _, folder := range folders {
-		if err := w.enter(ctx, folder, patterns); err != nil {
+		if err := w.enter(ctx, folder, rules); err != nil {
 			return nil, err
 		}
 	}
@@ -71,98 +70,83 @@ type walk struct {
 
 // enter reads the ignore files from the root down to the folder, then walks it. Nothing inside an ignored folder
 // counts.
-func (w *walk) enter(ctx context.Context, folder string, patterns []gitignore.Pattern) error {
+func (w *walk) enter(ctx context.Context, folder string, rules []ignoreRule) error {
 	if folder == "." {
-		return w.visit(ctx, nil, patterns)
+		return w.visit(ctx, "", rules)
 	}
 	parts := strings.Split(folder, "/")
 	for i := range parts {
 		if parts[i] == git.GitDirName || parts[i] == stateDir {
 			return nil
 		}
-		own, err := w.ignoreFile(parts[:i])
+		own, err := w.ignoreFile(strings.Join(parts[:i], "/"))
 		if err != nil {
 			return err
 		}
-		patterns = slices.Concat(patterns, own)
-		if gitignore.NewMatcher(patterns).Match(parts[:i+1], true) {
+		rules = slices.Concat(rules, own)
+		if ignored(rules, strings.Join(parts[:i+1], "/"), true) {
 			return nil
 		}
 	}
-	return w.visit(ctx, parts, patterns)
+	return w.visit(ctx, folder, rules)
 }
 
-func (w *walk) visit(ctx context.Context, parts []string, patterns []gitignore.Pattern) error {
+func (w *walk) visit(ctx context.Context, folder string, rules []ignoreRule) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	children, err := os.ReadDir(w.full(parts))
+	children, err := os.ReadDir(w.full(folder))
 	if err != nil {
 		if gone(err) {
 			return nil
 		}
 		return err
 	}
-	own, err := w.ignoreFile(parts)
+	own, err := w.ignoreFile(folder)
 	if err != nil {
 		return err
 	}
-	patterns = slices.Concat(patterns, own)
-	matcher := gitignore.NewMatcher(patterns)
+	rules = slices.Concat(rules, own)
 	for _, child := range children {
 		name := child.Name()
 		if name == git.GitDirName || name == stateDir && child.IsDir() {
 			continue
 		}
-		below := append(slices.Clip(parts), name)
-		slashed := path.Join(below...)
-		if w.tracked[slashed] || matcher.Match(below, child.IsDir()) {
+		below := path.Join(folder, name)
+		if w.tracked[below] || ignored(rules, below, child.IsDir()) {
 			continue
 		}
 		if !child.IsDir() {
-			w.found = append(w.found, slashed)
+			w.found = append(w.found, below)
 			continue
 		}
 		if inner, err := gitDirOf(w.full(below)); err == nil && inner != "" {
-			w.found = append(w.found, slashed)
+			w.found = append(w.found, below)
 			continue
 		}
-		if err := w.visit(ctx, below, patterns); err != nil {
+		if err := w.visit(ctx, below, rules); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *walk) full(parts []string) string {
-	return filepath.Join(w.root, filepath.Join(parts...))
-}
+func (w *walk) full(name string) string { return filepath.Join(w.root, filepath.FromSlash(name)) }
 
-func (w *walk) ignoreFile(parts []string) ([]gitignore.Pattern, error) {
-	content, err := os.ReadFile(filepath.Join(w.full(parts), ".gitignore"))
+func (w *walk) ignoreFile(folder string) ([]ignoreRule, error) {
+	content, err := os.ReadFile(w.full(path.Join(folder, ".gitignore")))
 	if err != nil {
 		if gone(err) {
 			return nil, nil
 		}
 		return nil, err
 	}
-	return parsePatterns(content, parts), nil
+	return parseIgnore(content, folder), nil
 }
 
-func parsePatterns(content []byte, domain []string) []gitignore.Pattern {
-	var patterns []gitignore.Pattern
-	for line := range bytes.Lines(bytes.TrimPrefix(content, []byte("\ufeff"))) {
-		text := strings.TrimRight(string(line), "\r\n")
-		if strings.TrimSpace(text) != "" && !strings.HasPrefix(text, "#") {
-			patterns = append(patterns, gitignore.ParsePattern(text, domain))
-		}
-	}
-	return patterns
-}
-
-// sharedPatterns are those that hold in the whole work tree: the user's excludes file, then the repository's own.
-func (r *Repository) sharedPatterns() ([]gitignore.Pattern, error) {
-	var patterns []gitignore.Pattern
+// sharedRules are those that hold in the whole work tree: the user's excludes file, then the repository's own.
+func (r *Repository) sharedRules() ([]ignoreRule, error) {
+	var rules []ignoreRule
 	for _, file := range []string{r.excludesFile(), filepath.Join(r.commonDir, "info", "exclude")} {
 		if file == "" {
 			continue
@@ -171,9 +155,9 @@ func (r *Repository) sharedPatterns() ([]gitignore.Pattern, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !gone(err) {
 			return nil, err
 		}
-		patterns = append(patterns, parsePatterns(content, nil)...)
+		rules = append(rules, parseIgnore(content, "")...)
 	}
-	return patterns, nil
+	return rules, nil
 }
 
 // excludesFile is core.excludesFile of the repository, else of the user, else git's default for it.
