@@ -85,9 +85,14 @@ func TestDirty(t *testing.T) {
 			f.write("a", "one\n")
 		}, []string{"a"}},
 		{"new and staged", func(_ *testing.T, f *fixture) { f.write("new", "2"); f.git("add", ".") }, []string{"new"}},
-		{"new with intent to add", func(_ *testing.T, f *fixture) { f.write("new", "2"); f.git("add", "-N", ".") }, []string{"new"}},
+		{"new with intent to add", func(_ *testing.T, f *fixture) {
+			f.write("new", "2")
+			f.git("add", "-N", ".")
+		}, []string{"new"}},
 		{"removed", func(_ *testing.T, f *fixture) { f.git("rm", "-q", "dir/sub/c") }, []string{"dir/sub/c"}},
-		{"removed from the index alone", func(_ *testing.T, f *fixture) { f.git("rm", "-q", "--cached", "a") }, []string{"a"}},
+		{"removed from the index alone", func(_ *testing.T, f *fixture) {
+			f.git("rm", "-q", "--cached", "a")
+		}, []string{"a"}},
 		{"deleted", func(t *testing.T, f *fixture) { remove(t, f, "dir") }, []string{"dir/b", "dir/sub/c"}},
 		{"file for a folder", func(t *testing.T, f *fixture) {
 			remove(t, f, "dir")
@@ -108,7 +113,11 @@ func TestDirty(t *testing.T) {
 		}, []string{"link"}},
 		{"file for a link", func(t *testing.T, f *fixture) { remove(t, f, "link"); f.write("link", "a") }, []string{"link"}},
 		{"untracked", func(_ *testing.T, f *fixture) { f.write("dir/new", "") }, []string{"dir/new"}},
-		{"ignored", func(_ *testing.T, f *fixture) { f.write("x.log", ""); f.write("out/x", ""); f.write("dir/y.log", "") }, nil},
+		{"ignored", func(_ *testing.T, f *fixture) {
+			f.write("x.log", "")
+			f.write("out/x", "")
+			f.write("dir/y.log", "")
+		}, nil},
 		{"ignored but for one", func(_ *testing.T, f *fixture) { f.write("dir/keep.log", "") }, []string{"dir/keep.log"}},
 		{"ignored further down", func(_ *testing.T, f *fixture) {
 			f.write("dir/.gitignore", "/gen\r\n.gitignore\r\n")
@@ -302,7 +311,8 @@ func (f *fixture) edit(random *rand.Rand) string {
 		_ = os.Chmod(full, []os.FileMode{0o644, 0o755}[random.IntN(2)])
 		return "chmod " + name
 	case 8:
-		patterns := []string{"*.log", "/d/e/", "a", "!a", "e/", "d/*", "!/d/e", "**/h", "x.*", "[ab]*.log", "#a", "g/**/b.log",
+		patterns := []string{"*.log", "/d/e/", "a", "!a", "e/", "d/*", "!/d/e", "**/h", "x.*", "[ab]*.log", "#a",
+			"g/**/b.log",
 			"d/**", "!d/e/a", "**/a", "g/**", "!b.log", "/*", "!/g/"}
 		content := patterns[random.IntN(len(patterns))] + "\n" + patterns[random.IntN(len(patterns))] + "\n"
 		where := []string{".gitignore", "d/.gitignore"}[random.IntN(2)]

@@ -33,15 +33,16 @@ func TestReadEnvironment(t *testing.T) {
 		{"nothing", "", want{}},
 		{"empty variables are unset", "GITHUB_REF= GIT_BRANCH= CI_COMMIT_TAG= BUILDKITE_TAG=", want{}},
 
-		{"GitHub branch", "GITHUB_ACTIONS=true GITHUB_REF=refs/heads/feature/a GITHUB_REF_NAME=feature/a GITHUB_HEAD_REF=",
-			want{"feature/a", "", "", "GitHub Actions"}},
+		{"GitHub branch", "GITHUB_ACTIONS=true GITHUB_REF=refs/heads/feature/a GITHUB_REF_NAME=feature/a " +
+			"GITHUB_HEAD_REF=", want{"feature/a", "", "", "GitHub Actions"}},
 		{"GitHub reference alone", "GITHUB_REF=refs/heads/main", want{"main", "", "", "GitHub Actions"}},
 		{"GitHub tag", "GITHUB_REF=refs/tags/v1.0.0", want{"", "v1.0.0", "", "GitHub Actions"}},
 		{"GitHub pull request", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=feature/a GITHUB_BASE_REF=main",
 			want{"feature/a", "", "12", "GitHub Actions"}},
 		{"GitHub pull request from main of a fork", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=main",
 			want{"main", "", "12", "GitHub Actions"}},
-		{"GitHub pull request by its name", "GITHUB_REF_NAME=12/merge GITHUB_HEAD_REF=a", want{"a", "", "12", "GitHub Actions"}},
+		{"GitHub pull request by its name", "GITHUB_REF_NAME=12/merge GITHUB_HEAD_REF=a",
+			want{"a", "", "12", "GitHub Actions"}},
 		{"GitHub pull_request_target runs on main", "GITHUB_REF=refs/heads/main GITHUB_HEAD_REF=main " +
 			"GITHUB_EVENT_NAME=pull_request_target", want{"main", "", unknownPullRequest, "GitHub Actions"}},
 		{"GitHub merge queue", "GITHUB_REF=refs/heads/" + queue, want{queue, "", "", "GitHub Actions"}},

@@ -141,16 +141,23 @@ func (h *history) hide(commit *object.Commit) {
 	}
 }
 
+// slack is how many hidden commits are read after the walk could end. A commit may be dated before its parents when
+// clocks disagree, and then hide some of what was found; git reads 5 more for the same reason.
+const slack = 64
+
 // run returns the commits that are not hidden. It goes on until every commit in the queue is hidden and older than
-// all that were found, so that commits made in the same second cannot be missed.
+// all that were found, and for [slack] commits more.
 func (h *history) run(ctx context.Context) ([]*object.Commit, error) {
 	var found []*object.Commit
 	var oldest time.Time
+	left := slack
 	for h.queue.Len() > 0 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if h.open == 0 && (len(found) == 0 || h.queue[0].commit.Committer.When.Before(oldest)) {
+		if h.open > 0 || len(found) > 0 && !h.queue[0].commit.Committer.When.Before(oldest) {
+			left = slack
+		} else if left--; left < 0 || len(found) == 0 {
 			break
 		}
 		commit := heap.Pop(&h.queue).(queued).commit

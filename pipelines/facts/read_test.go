@@ -151,19 +151,21 @@ func TestFactsOfPartialAndSparseClones(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
-	if _, err := Open(empty); !errors.Is(err, ErrNoRepository) || fault.CodeOf(err) != fault.Usage || fault.NextOf(err) == "" {
-		t.Errorf("no repository: %v", err)
+	refused := func(what string, err, cause error) {
+		t.Helper()
+		if !errors.Is(err, cause) || fault.CodeOf(err) != fault.Usage || fault.NextOf(err) == "" {
+			t.Errorf("%s: %v, want a usage fault around %v with a next step", what, err, cause)
+		}
 	}
-	if _, err := Open(filepath.Join(empty, "missing")); !errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) != fault.Usage {
-		t.Errorf("no folder: %v", err)
-	}
+	_, err := Open(empty)
+	refused("no repository", err, ErrNoRepository)
+	_, err = Open(filepath.Join(empty, "missing"))
+	refused("no folder", err, fs.ErrNotExist)
 	f := newFixture(t)
-	if _, err := f.open().Facts(t.Context(), Options{}); !errors.Is(err, ErrNoCommits) || fault.CodeOf(err) != fault.Usage {
-		t.Errorf("no commits: %v", err)
-	}
-	if _, err := f.open().Log(t.Context(), nil, ""); !errors.Is(err, ErrNoCommits) {
-		t.Errorf("log without commits: %v", err)
-	}
+	_, err = f.open().Facts(t.Context(), Options{})
+	refused("no commits", err, ErrNoCommits)
+	_, err = f.open().Log(t.Context(), nil, "")
+	refused("log without commits", err, ErrNoCommits)
 	f.commit("a", "1", "one")
 	f.git("config", "core.repositoryFormatVersion", "7")
 	if _, err := Open(f.dir); fault.CodeOf(err) != fault.Usage || fault.NextOf(err) == "" {
