@@ -22,6 +22,9 @@ type Config struct {
 	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=berth/v1"`
 	// Name of the project. It is the title of receipts and the default of version.gitTag.
 	Project string `yaml:"project" jsonschema:"required"`
+	// Address of the source repository, for the label org.opencontainers.image.source. Default: the remote "origin". Set
+	// it so that clones from forks and mirrors give the same digests.
+	Source string `yaml:"source,omitempty" jsonschema:"format=uri"`
 	// Where the version comes from and what `berth version bump` rewrites.
 	Version Version `yaml:"version,omitempty"`
 	// Platforms of every component, as os/architecture[/variant]. Default: linux/amd64 and linux/arm64.

@@ -25,7 +25,7 @@ func Slug(name string) string {
 		return '-'
 	}, name)
 	slug = strings.TrimLeft(slug, "-.")
-	if slug == name && len(slug) <= maxSlug && !looksHashed.MatchString(slug) {
+	if slug == name && slug != "" && len(slug) <= maxSlug && !looksHashed.MatchString(slug) {
 		return slug
 	}
 	sum := sha256.Sum256([]byte(name))

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/sandbox"
+)
+
+// app is one run of the command line: the process it runs in, the global flags, and what must be closed at the end.
+type app struct {
+	process Process
+	flags   flags
+	closers []func()
+}
+
+// flags are those that every verb takes.
+type flags struct {
+	env, project, repo, config string
+	format                     string
+	quiet, sandbox             bool
+	username                   string
+	passwordStdin              bool
+}
+
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+)
+
+func newApp(p Process) *app { return &app{process: p} }
+
+func (a *app) close() {
+	for _, c := range slices.Backward(a.closers) {
+		c()
+	}
+	a.closers = nil
+}
+
+func (a *app) globalFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.env, "env", "", "environment of berth.yaml; default: the one whose refs match best")
+	f.StringVar(&a.flags.project, "project", "", "folder with berth.yaml; default: the nearest one upwards")
+	f.StringVar(&a.flags.repo, "repo", "", "folder of the git repository; default: the one that holds the project")
+	f.StringVar(&a.flags.config, "config", "", "configuration file; default: berth.yaml in the project")
+	f.StringVar(&a.flags.format, "format", formatTable, "output format: table or json")
+	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no progress")
+	f.BoolVar(&a.flags.sandbox, "sandbox", false, "answer every registry from embedded ones (state in .berth/sandbox)")
+	f.StringVar(&a.flags.username, "username", "", "user name at the registry, with --password-stdin")
+	f.BoolVar(&a.flags.passwordStdin, "password-stdin", false, "read the registry's password or token from standard input")
+	a.complete(root, "env", func(p *pipelines.Pipeline) []string { return p.Config.EnvironmentNames() })
+	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{formatTable, formatJSON},
+		cobra.ShellCompDirectiveNoFileComp))
+}
+
+// complete offers values of the configuration to the shell. An error offers nothing, as a shell has no place for it.
+func (a *app) complete(cmd *cobra.Command, flag string, values func(*pipelines.Pipeline) []string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag,
+		func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			p, err := a.open(cmd.Context())
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return values(p), cobra.ShellCompDirectiveNoFileComp
+		})
+}
+
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	switch {
+	case a.flags.format != formatTable && a.flags.format != formatJSON:
+		return usage(cmd, "--format %q is neither table nor json", a.flags.format)
+	case a.flags.passwordStdin && a.flags.username == "":
+		return usage(cmd, "--password-stdin needs --username")
+	case a.flags.username != "" && !a.flags.passwordStdin:
+		return usage(cmd, "--username needs --password-stdin")
+	}
+	for _, name := range []string{"env", "project", "repo", "config"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usage(cmd, "--%s is empty", name)
+		}
+	}
+	return nil
+}
+
+func (a *app) lookup(name string) (string, bool) {
+	// The last one wins, as in the operating system's own lookup.
+	for _, kv := range slices.Backward(a.process.Environ) {
+		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// options are those of a pipeline without credentials.
+func (a *app) options() pipelines.Options {
+	return pipelines.Options{
+		Project:  a.flags.project,
+		Config:   a.flags.config,
+		Repo:     a.flags.repo,
+		Dir:      a.process.Dir,
+		Lookup:   a.lookup,
+		Environ:  a.process.Environ,
+		Now:      a.process.Now,
+		Registry: registry.Options{UserAgent: "berth/" + buildVersion()},
+	}
+}
+
+// open opens the project for verbs that ask no registry.
+func (a *app) open(context.Context) (*pipelines.Pipeline, error) {
+	return pipelines.Open(a.options())
+}
+
+// openOnline opens the project for verbs that talk to registries, or to the sandbox.
+func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
+	o := a.options()
+	o.Progress, o.Warn = a.screen()
+	explicit, err := a.explicit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sources := registry.DefaultSources(explicit, a.lookup)
+	if a.flags.sandbox {
+		p, err := pipelines.Open(o)
+		if err != nil {
+			return nil, err
+		}
+		box, err := a.openSandbox(p.Project)
+		if err != nil {
+			return nil, err
+		}
+		o.Registry.Transport = box.Transport()
+		// Real secrets have no business in a sandbox: its own account stands in unless one was given.
+		sources = []registry.Source{explicit, sandboxAccount{}}
+	}
+	o.Registry.Credentials = registry.NewCredentials(sources...)
+	return pipelines.Open(o)
+}
+
+// openSandbox opens the embedded registries of a project.
+func (a *app) openSandbox(project string) (*sandbox.Sandbox, error) {
+	box, err := sandbox.New(sandbox.Options{Dir: filepath.Join(project, ".berth", "sandbox")})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, func() { _ = box.Close() })
+	return box, nil
+}
+
+// sandboxAccount is the account of the embedded registries.
+type sandboxAccount struct{}
+
+func (sandboxAccount) Credential(context.Context, string) (registry.Credential, error) {
+	return registry.Credential{Username: sandbox.Username, Password: sandbox.Password, Source: "sandbox"}, nil
+}
+
+// explicit reads --password-stdin. The password is for the registry of the chosen environment and for no other.
+func (a *app) explicit(ctx context.Context) (registry.Explicit, error) {
+	if !a.flags.passwordStdin {
+		return registry.Explicit{}, nil
+	}
+	p, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := p.Choose(ctx, a.flags.env)
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(io.LimitReader(a.process.Stdin, 1<<20)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return nil, fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", err)
+	}
+	password := strings.TrimRight(line, "\r\n")
+	if password == "" {
+		return nil, fault.New(fault.Usage, "--password-stdin", "echo $TOKEN | berth … --username NAME --password-stdin",
+			"standard input is empty")
+	}
+	host, _, _ := strings.Cut(chosen.Prefix, "/")
+	return registry.Explicit{host: {Username: a.flags.username, Password: password, Source: "--password-stdin"}}, nil
+}
+
+// screen shows progress on standard error: one living line on a terminal, plain lines elsewhere, nothing with --quiet
+// or JSON.
+func (a *app) screen() (report.Progress, func(string)) {
+	warn := func(text string) { _, _ = fmt.Fprintln(a.process.Stderr, "warning: "+text) }
+	if a.flags.quiet || a.flags.format == formatJSON {
+		return nil, warn
+	}
+	file, ok := a.process.Stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return report.Lines(a.process.Stderr, a.process.Now), warn
+	}
+	progress, clear := report.Live(a.process.Stderr, a.process.Now)
+	a.closers = append(a.closers, clear)
+	return progress, func(text string) {
+		clear()
+		warn(text)
+	}
+}
+
+// show writes a result: JSON, or what table writes.
+func (a *app) show(v any, table func(io.Writer) error) error {
+	a.close()
+	if a.flags.format == formatJSON {
+		return report.JSON(a.process.Stdout, v)
+	}
+	return table(a.process.Stdout)
+}
+
+// buildVersion is the version that the Go toolchain recorded, "devel" for a build from a checkout.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return strings.TrimPrefix(info.Main.Version, "v")
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/report"
+)
+
+// built is one image of `berth build`.
+type built struct {
+	Component string   `json:"component"`
+	Digest    string   `json:"digest"`
+	Platforms []string `json:"platforms"`
+	// References are the names under which the image was loaded into Docker.
+	References []string `json:"references"`
+}
+
+func buildCommand(a *app) *cobra.Command {
+	var output string
+	var load bool
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build the images without publishing them",
+		Long: `Build the images without publishing them, and print their digests.
+
+--output writes an OCI image layout, which publish --from, skopeo and crane read. --load puts the images into
+the Docker daemon under every tag that publish would use.`,
+		Example: `  berth build
+  berth build --output images
+  berth build --component knative-lambda-builder --load`,
+		Args: noArgs,
+	}
+	selected := a.selectFlags(cmd)
+	cmd.Flags().StringVar(&output, "output", "", "write an OCI image layout to this folder")
+	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, err := a.openOnline(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if load { // a plan that cannot be loaded is known before minutes of building
+			if err := a.loadable(cmd, p, selected); err != nil {
+				return err
+			}
+		}
+		images, release, err := p.Build(cmd.Context(), pipelines.BuildRequest{
+			Components: selected.components, Platforms: selected.platforms,
+		})
+		if err != nil {
+			return err
+		}
+		defer release()
+		result := results(images)
+		if output != "" {
+			if err := image.WriteLayout(cmd.Context(), a.path(output), images); err != nil {
+				return err
+			}
+		}
+		if load {
+			if err := a.load(cmd, p, selected, images, result); err != nil {
+				return err
+			}
+		}
+		return a.show(result, func(w io.Writer) error { return writeBuilt(w, result, output) })
+	}
+	return cmd
+}
+
+func results(images []image.Index) []built {
+	out := make([]built, 0, len(images))
+	for _, x := range images {
+		out = append(out, built{
+			Component: x.Component, Digest: x.Descriptor.Digest.String(), Platforms: x.Platforms(), References: []string{},
+		})
+	}
+	return out
+}
+
+func (a *app) loadable(cmd *cobra.Command, p *pipelines.Pipeline, s *selection) error {
+	pl, err := p.Plan(cmd.Context(), a.request(s))
+	if err != nil {
+		return err
+	}
+	if err := pl.Err(); err != nil {
+		return err
+	}
+	return p.CanLoad(cmd.Context())
+}
+
+func (a *app) load(
+	cmd *cobra.Command, p *pipelines.Pipeline, s *selection, images []image.Index, result []built,
+) error {
+	pl, err := p.Plan(cmd.Context(), a.request(s))
+	if err != nil {
+		return err
+	}
+	loaded, err := p.Load(cmd.Context(), pl, images)
+	if err != nil {
+		return err
+	}
+	for _, one := range loaded {
+		for i := range result {
+			if result[i].Component == one.Component {
+				result[i].References = one.References
+			}
+		}
+	}
+	return nil
+}
+
+func writeBuilt(w io.Writer, result []built, output string) error {
+	t := &report.Table{Head: []string{"COMPONENT", "DIGEST", "PLATFORMS"}}
+	for _, b := range result {
+		t.Add(b.Component, b.Digest, strings.Join(b.Platforms, ","))
+	}
+	if err := t.Text(w); err != nil {
+		return err
+	}
+	for _, b := range result {
+		for _, reference := range b.References {
+			if _, err := fmt.Fprintln(w, "loaded", reference); err != nil {
+				return err
+			}
+		}
+	}
+	if output == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\nOCI layout in %s; publish it with: berth publish --from %s\n", output, output)
+	return err
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/publish"
+)
+
+// demoEnvironment is preferred by the demo, because anybody's branch may publish to it.
+const demoEnvironment = "dev"
+
+func demoCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Walk the whole road in embedded registries: plan, build, publish, publish again",
+		Long: `Walk the whole road with this project in registries embedded in berth: plan, build, publish, and publish
+again. Nothing leaves the machine, and no daemon, root or token is needed.`,
+		Example: `  berth demo`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.flags.format == formatJSON {
+				return usage(cmd, "the demo is for people: it has no JSON form")
+			}
+			return a.demo(cmd.Context())
+		},
+	}
+}
+
+func (a *app) demo(ctx context.Context) error {
+	a.flags.sandbox = true
+	p, err := a.openDemo(ctx)
+	if err != nil {
+		return err
+	}
+	request := plan.Request{Environment: a.flags.env}
+	pl, err := p.Plan(ctx, request)
+	if err != nil {
+		return err
+	}
+	a.say("%s at commit %s, into registries embedded in this process", p.Config.Project, pl.Commit[:min(12, len(pl.Commit))])
+	a.step("plan --env " + pl.Environment)
+	if err := writePlan(a.process.Stdout, pl); err != nil {
+		return err
+	}
+	request.Environment = pl.Environment
+	var receipt publish.Receipt
+	for _, again := range []string{"", "   (the same again: nothing is sent)"} {
+		a.step("publish --env " + pl.Environment + " --sandbox" + again)
+		if receipt, err = a.demoPublish(ctx, request); err != nil {
+			return err
+		}
+	}
+	if err := a.demoRefusal(ctx, p, pl.Environment); err != nil {
+		return err
+	}
+	a.lookInside(p, receipt)
+	return nil
+}
+
+// openDemo makes sure that there is a branch to demonstrate with: a CI checks out commits.
+func (a *app) openDemo(ctx context.Context) (*pipelines.Pipeline, error) {
+	p, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := plan.RefOf(f); err != nil {
+		a.process.Environ = append(a.process.Environ, "GIT_BRANCH=demo")
+	}
+	if _, ok := p.Config.Environments[demoEnvironment]; ok && a.flags.env == "" {
+		a.flags.env = demoEnvironment
+	}
+	return a.open(ctx)
+}
+
+// demoPublish opens the project anew, as a second command would.
+func (a *app) demoPublish(ctx context.Context, r plan.Request) (publish.Receipt, error) {
+	p, err := a.openOnline(ctx)
+	if err != nil {
+		return publish.Receipt{}, err
+	}
+	receipt, err := p.Publish(ctx, pipelines.PublishRequest{Request: r})
+	a.close()
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, writeReceipt(a.process.Stdout, receipt, true)
+}
+
+// demoRefusal shows an environment that does not take this ref, when there is one.
+func (a *app) demoRefusal(ctx context.Context, p *pipelines.Pipeline, published string) error {
+	for _, name := range p.Config.EnvironmentNames() {
+		if name == published {
+			continue
+		}
+		pl, err := p.Plan(ctx, plan.Request{Environment: name})
+		if err != nil || pl.Err() == nil {
+			continue
+		}
+		a.step("publish --env " + name + " --sandbox")
+		printError(a.process.Stdout, pl.Err())
+		a.say("  exit code %d: %s", fault.CodeOf(pl.Err()), fault.CodeOf(pl.Err()).Meaning())
+		return nil
+	}
+	return nil
+}
+
+func (a *app) lookInside(p *pipelines.Pipeline, r publish.Receipt) {
+	if len(r.Images) == 0 {
+		return
+	}
+	first := r.Images[0]
+	tag := first.Tags[0].Name
+	local := "localhost" + strings.TrimPrefix(defaultSandboxAddress, "127.0.0.1") + "/" + first.Repository
+	state := filepath.Join(p.Project, ".berth", "sandbox")
+	if rel, err := filepath.Rel(a.process.Dir, state); err == nil {
+		state = rel
+	}
+	a.say(`
+Look inside, with the client you like, while this runs in another terminal:
+  %s sandbox serve
+
+  crane manifest %s:%s
+  skopeo list-tags --tls-verify=false docker://%s
+  docker run --rm -p 8080:8080 %s:%s    # then: curl localhost:8080/version
+
+The registries' state is in %s; remove the folder to begin afresh.`,
+		a.name(), local, tag, local, local, tag, state)
+}
+
+// name is how the program was called.
+func (a *app) name() string {
+	if strings.Contains(filepath.ToSlash(a.process.Args[0]), "/go-build") {
+		return "go run ."
+	}
+	return filepath.Base(a.process.Args[0])
+}
+
+func (a *app) step(command string) { a.say("\n$ %s %s", a.name(), command) }
+
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.process.Stdout, format+"\n", args...)
+}
