@@ -86,6 +86,17 @@ func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platf
 	if err != nil {
 		return nil, err
 	}
+	// The work folder of the go command lies beside its output, so that a binary is moved and not copied, and is removed
+	// here, for the go command leaves it behind when it is killed or interrupted early.
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("build %s: %w", c.Name, err)
+	}
+	work, err := os.MkdirTemp(o.Out, ".work-*")
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", c.Name, err)
+	}
+	defer os.RemoveAll(work)
+	m.temp = work
 	targets := make([]target, len(platforms))
 	for i, p := range platforms {
 		if targets[i], err = newTarget(t, c, m, p, o); err != nil {

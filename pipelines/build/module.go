@@ -22,6 +22,7 @@ var oneRelease = regexp.MustCompile(
 type module struct {
 	work      string // GOWORK: a file, or "off"
 	toolchain string // GOTOOLCHAIN
+	temp      string // GOTMPDIR
 }
 
 // edited is what `go mod edit -json` and `go work edit -json` print.
@@ -56,8 +57,8 @@ func (t *tool) module(ctx context.Context, c GoComponent, o Options) (module, er
 	return m, err
 }
 
-// pin chooses GOTOOLCHAIN, so that every machine compiles with the same release whatever it has installed. The toolchain
-// line decides, else the go line.
+// pin chooses GOTOOLCHAIN, so that every machine compiles with the same release whatever it has installed. The
+// toolchain line decides, else the go line.
 func (t *tool) pin(ctx context.Context, c GoComponent, file string, said edited, warn func(string)) (string, error) {
 	if _, ok := c.Env["GOTOOLCHAIN"]; ok {
 		return "", nil // the configuration chose, and its environment comes last

@@ -34,7 +34,7 @@ func newTarget(t *tool, c GoComponent, m module, p ocispec.Platform, o Options) 
 	}
 	env := map[string]string{
 		"CGO_ENABLED": "0", "GOOS": p.OS, "GOARCH": p.Architecture, "GOWORK": m.work, "GOTOOLCHAIN": m.toolchain,
-		"PWD": c.Dir,
+		"PWD": c.Dir, "GOTMPDIR": m.temp,
 	}
 	maps.Copy(env, arch)
 	maps.Copy(env, c.Env)

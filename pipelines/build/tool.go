@@ -28,14 +28,14 @@ type tool struct {
 // from the user's environment or `go env -w` and passed on; no other setting of the go command is.
 var fetching = [...]string{
 	"GOAUTH", "GOCACHE", "GOCACHEPROG", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH", "GOPRIVATE",
-	"GOPROXY", "GOSUMDB", "GOTMPDIR", "GOVCS",
+	"GOPROXY", "GOSUMDB", "GOVCS",
 }
 
 // dropped are variables that change what is built, besides those that start with CGO_.
 var dropped = [...]string{
 	"GO111MODULE", "GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOBIN", "GOCOVERDIR", "GODEBUG", "GOENV",
 	"GOEXPERIMENT", "GOFIPS140", "GOFLAGS", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64", "GOROOT",
-	"GOTOOLCHAIN", "GOTOOLDIR", "GOWASM", "GOWORK", "GO_EXTLINK_ENABLED", "GOSSAFUNC", "PWD",
+	"GOTMPDIR", "GOTOOLCHAIN", "GOTOOLDIR", "GOWASM", "GOWORK", "GO_EXTLINK_ENABLED", "GOSSAFUNC", "PWD",
 }
 
 // outputError is a run of the go command that failed, with what it printed.
@@ -69,7 +69,11 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	t := &tool{path: path}
 	// Asked in the root folder, so that no go.mod has a say, and as the local toolchain, so that nothing is downloaded.
 	anywhere := filepath.VolumeName(path) + string(filepath.Separator)
-	local := append(slices.Clone(g.env), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=", "PWD="+anywhere)
+	env := without(g.env, func(name string) bool {
+		return name != "GOENV" && name != "GOTOOLCHAIN" && slices.Contains(dropped[:], name)
+	})
+	env = append(env, "GOWORK=off", "PWD="+anywhere)
+	local := append(slices.Clone(env), "GOTOOLCHAIN=local")
 	out, err := t.run(ctx, anywhere, local, append([]string{"env", "-json", "GOVERSION"}, fetching[:]...)...)
 	if err != nil {
 		return nil, notUsable(path, err)
@@ -79,12 +83,11 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 		return nil, notUsable(path, err)
 	}
 	t.local, _, _ = strings.Cut(values["GOVERSION"], " ")
-	if out, err = t.run(ctx, anywhere, append(slices.Clone(g.env), "PWD="+anywhere), "env", "GOTOOLCHAIN"); err != nil {
+	if out, err = t.run(ctx, anywhere, env, "env", "GOTOOLCHAIN"); err != nil {
 		return nil, notUsable(path, err)
 	}
 	t.setting = strings.TrimSpace(string(out))
-	t.env = slices.DeleteFunc(slices.Clone(g.env), func(s string) bool {
-		name, _, _ := strings.Cut(s, "=")
+	t.env = without(g.env, func(name string) bool {
 		return slices.Contains(dropped[:], name) || slices.Contains(fetching[:], name) || strings.HasPrefix(name, "CGO_")
 	})
 	t.env = append(t.env, "GOENV=off")
@@ -95,6 +98,14 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	}
 	g.tool = t
 	return t, nil
+}
+
+// without copies an environment, less the variables that drop names.
+func without(env []string, drop func(name string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(s string) bool {
+		name, _, _ := strings.Cut(s, "=")
+		return drop(name)
+	})
 }
 
 func notUsable(path string, err error) error {

@@ -30,8 +30,8 @@ const ingestDir = "ingest"
 
 // WriteLayout writes images as an OCI image layout, each named by its component; the bytes depend on the images alone.
 // The folder may be absent or empty, or hold a layout that berth wrote, which is replaced; anything else in it is a
-// fault with code [fault.Usage] and stays untouched. Blobs come first and index.json last, in one step: whenever the run
-// breaks off, a reader sees the old layout, the new one or none.
+// fault with code [fault.Usage] and stays untouched. Blobs come first and index.json last, in one step: whenever the
+// run breaks off, a reader sees the old layout, the new one or none.
 func WriteLayout(ctx context.Context, dir string, images []Index) error {
 	images = slices.SortedFunc(slices.Values(images), byComponent)
 	for i := 1; i < len(images); i++ {

@@ -223,9 +223,9 @@ func TestReadLayoutRefuses(t *testing.T) {
 	t.Parallel()
 	x := named(t, "api", "1")
 	manifest, _ := parts(t, x, 0)
-	remove := func(d digest.Digest) func(testing.TB, string) {
+	remove := func(name string) func(testing.TB, string) {
 		return func(t testing.TB, dir string) {
-			if err := os.Remove(filepath.Join(dir, "blobs", "sha256", d.Encoded())); err != nil {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -254,11 +254,11 @@ func TestReadLayoutRefuses(t *testing.T) {
 		change func(testing.TB, string)
 		says   string
 	}{
-		"no index.json":    {func(t testing.TB, dir string) { _ = os.Remove(filepath.Join(dir, "index.json")) }, "index.json"},
-		"no oci-layout":    {func(t testing.TB, dir string) { _ = os.Remove(filepath.Join(dir, "oci-layout")) }, "oci-layout"},
-		"index missing":    {remove(x.Descriptor.Digest), "not found"},
-		"manifest missing": {remove(manifest.Config.Digest), "is missing"},
-		"layer missing":    {remove(manifest.Layers[1].Digest), "is missing"},
+		"no index.json":    {remove("index.json"), "index.json"},
+		"no oci-layout":    {remove("oci-layout"), "oci-layout"},
+		"index missing":    {remove("blobs/sha256/" + x.Descriptor.Digest.Encoded()), "not found"},
+		"config missing":   {remove("blobs/sha256/" + manifest.Config.Digest.Encoded()), "is missing"},
+		"layer missing":    {remove("blobs/sha256/" + manifest.Layers[1].Digest.Encoded()), "is missing"},
 		"manifest changed": {harm(x.Manifest.Manifests[0].Digest), "mismatched digest"},
 		"layer changed":    {harm(manifest.Layers[0].Digest), "mismatched digest"},
 		"no name":          {top(func(i *ocispec.Index) { i.Manifests[0].Annotations = nil }), "has the name"},
@@ -287,7 +287,7 @@ func TestReadLayoutRefuses(t *testing.T) {
 
 func FuzzReadLayout(f *testing.F) {
 	dir := f.TempDir()
-	mustWrite(f, dir, named(f, "api", "1"))
+	mustWrite(f, dir, assemble(f, spec(f, image.Scratch(), "linux/amd64")))
 	files := tree(f, dir)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if len(files[name]) < 2000 {
