@@ -43,6 +43,9 @@ type Fault struct {
 	// client sees a reset, with Wrap an io.ErrUnexpectedEOF.
 	Reset      bool
 	ResetAfter int64
+	// Close ends the connection in good order without an answer, as a server does with a connection that was idle for
+	// too long. With Wrap the client sees an io.EOF.
+	Close bool
 	// Hang gives no answer until the client gives up.
 	Hang bool
 	// Truncate asks the registry and sends only that many bytes of its answer's body, then breaks the connection. It
@@ -184,6 +187,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.Reset:
 		_, _ = io.CopyN(io.Discard, r.Body, f.ResetAfter)
 		reset(w)
+	case f.Close:
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = conn.Close()
+		}
 	case f.Hang:
 		// The body must be read, or the server does not notice that the client has gone.
 		_, _ = io.Copy(io.Discard, r.Body)

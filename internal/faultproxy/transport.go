@@ -18,7 +18,7 @@ type transport struct {
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	f := t.proxy.pick(r)
-	if f.Status == 0 && !f.Reset && !f.Hang {
+	if f.Status == 0 && !f.Reset && !f.Close && !f.Hang {
 		return t.pass(r, f)
 	}
 	if r.Body != nil {
@@ -34,6 +34,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case f.Reset:
 		return nil, io.ErrUnexpectedEOF
+	case f.Close:
+		return nil, io.EOF
 	case f.Hang:
 		<-r.Context().Done()
 		return nil, context.Cause(r.Context())

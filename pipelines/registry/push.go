@@ -180,8 +180,10 @@ func brokenUpload(err error) (asked time.Duration, again bool) {
 		return -1, e.Method == http.MethodPut &&
 			(hasCode(e.Errors, errcode.ErrorCodeBlobUploadUnknown) || hasCode(e.Errors, errcode.ErrorCodeBlobUploadInvalid))
 	}
+	// Any failure without an answer: net/http has no type for some of them ("server closed idle connection"), and to
+	// send a blob once more does no harm.
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		return -1, e.Op == "Put" && transient(e.Err)
+		return -1, e.Op == "Put" && !errors.Is(err, context.Canceled)
 	}
 	return -1, false
 }

@@ -68,7 +68,9 @@ func validHost(host string) bool {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			address = "[" + h + "]"
 		}
-		return net.ParseIP(strings.Trim(address, "[]")) != nil
+		inner, closed := strings.CutSuffix(address[1:], "]")
+		ip := net.ParseIP(inner)
+		return closed && ip != nil && strings.Contains(inner, ":")
 	}
 	return hostName.MatchString(host) && (host == "localhost" || strings.ContainsAny(host, ".:"))
 }

@@ -71,7 +71,19 @@ func (b *budget) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, context.Cause(req.Context())
 	}
 	defer func() { <-places }()
-	return b.base.RoundTrip(req)
+	return b.base.RoundTrip(idempotent(req))
+}
+
+// idempotent lets net/http send the request again when a connection that it kept turns out to be closed by the
+// registry, as it does for GET without asking. All that berth sends may be sent twice: an upload that is begun twice is
+// begun once too often, and a manifest is the same. The empty header is net/http's sign for that; it is not sent.
+func idempotent(req *http.Request) *http.Request {
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return req
+	}
+	again := req.Clone(req.Context())
+	again.Header["X-Idempotency-Key"] = nil
+	return again
 }
 
 func (b *budget) places(host string) chan struct{} {
