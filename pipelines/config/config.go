@@ -20,7 +20,7 @@ const VersionFromGit = "git"
 type Config struct {
 	// Schema of this file; always "berth/v1".
 	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=berth/v1"`
-	// Name of the project. It is the title of receipts and the default of version.gitTag.
+	// Name of the project, used in messages and in the commits and git tags of releases.
 	Project string `yaml:"project" jsonschema:"required"`
 	// Address of the source repository, for the label org.opencontainers.image.source. Default: the remote "origin". Set
 	// it so that clones from forks and mirrors give the same digests.
