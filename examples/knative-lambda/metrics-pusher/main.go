@@ -1,5 +1,5 @@
-// Command metrics-pusher scrapes one target and pushes what it finds to a Prometheus remote write endpoint: for functions
-// that live too short to be scraped from outside.
+// Command metrics-pusher scrapes one target and pushes what it finds to a Prometheus remote write endpoint: for
+// functions that live too short to be scraped from outside.
 package main
 
 import (

@@ -37,6 +37,9 @@ type Status struct {
 	PushError   string    `json:"pushError,omitempty"`
 }
 
+// liveSeries are label sets by their key.
+type liveSeries map[string][]series.Label
+
 type pusher struct {
 	scrapeURL string
 	http      *http.Client
@@ -48,7 +51,7 @@ type pusher struct {
 	scrapes   *service.Counter
 	samples   *service.Counter
 
-	live map[string][]series.Label // the series of the last scrape
+	live liveSeries // of the last scrape
 
 	mu     sync.Mutex
 	status Status
@@ -100,9 +103,9 @@ func (p *pusher) once(ctx context.Context) {
 
 // collect adds the target's labels and the series up, drops what the target gave twice, and ends the series that the
 // last scrape had and this one does not.
-func (p *pusher) collect(scraped []series.Sample, up float64, now time.Time) ([]series.Sample, map[string][]series.Label) {
+func (p *pusher) collect(scraped []series.Sample, up float64, now time.Time) ([]series.Sample, liveSeries) {
 	millis := now.UnixMilli()
-	live, seen := map[string][]series.Label{}, map[string]bool{}
+	live, seen := liveSeries{}, map[string]bool{}
 	samples := make([]series.Sample, 0, len(scraped)+1)
 	own := series.Sample{Labels: []series.Label{{Name: series.NameLabel, Value: "up"}}, Value: up}
 	for _, sample := range append([]series.Sample{own}, scraped...) {
@@ -122,7 +125,7 @@ func (p *pusher) collect(scraped []series.Sample, up float64, now time.Time) ([]
 }
 
 // stale returns the end of every series that lived and is not in now.
-func (p *pusher) stale(now map[string][]series.Label, millis int64) []series.Sample {
+func (p *pusher) stale(now liveSeries, millis int64) []series.Sample {
 	var keys []string
 	for key := range p.live {
 		if _, lives := now[key]; !lives {
@@ -146,7 +149,7 @@ func (p *pusher) scrape(ctx context.Context) ([]series.Sample, error) {
 	req.Header.Set("User-Agent", p.agent)
 	res, err := p.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, remotewrite.WithoutURL(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {

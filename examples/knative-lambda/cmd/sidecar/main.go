@@ -1,5 +1,5 @@
-// Command sidecar stands beside a function: it copies the lines of the function's log files to its own output as JSON and
-// ends when the function leaves a termination message.
+// Command sidecar stands beside a function: it copies the lines of the function's log files to its own output as JSON
+// and ends when the function leaves a termination message.
 package main
 
 import (

@@ -56,7 +56,8 @@ func TestStatusReadinessAndMetrics(t *testing.T) {
 	write(message, "exit 7")
 	look()
 	look()
-	if w := get(server, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "terminated") {
+	if w := get(server, "/readyz"); w.Code != http.StatusServiceUnavailable ||
+		!strings.Contains(w.Body.String(), "terminated") {
 		t.Errorf("after the termination message: %d %s", w.Code, w.Body)
 	}
 	var status logwatch.Status

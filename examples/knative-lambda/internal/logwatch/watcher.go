@@ -1,6 +1,6 @@
 // Package logwatch follows the log files of a folder and waits for a termination message.
 //
-// It polls: inotify says nothing on several network and overlay file systems, and a poll needs no descriptor of its own.
+// It polls: inotify says nothing on several network and overlay file systems, and a poll needs no descriptor.
 // What a poll cannot see is a file that was truncated and grew past its old end between two polls.
 package logwatch
 
@@ -87,8 +87,8 @@ func (w *Watcher) Status() Status {
 	return s
 }
 
-// Run polls at each tick until the context is done or the termination message is there. It reads what is left and writes
-// out unfinished lines before it returns. An error is one of writing the output.
+// Run polls at each tick until the context is done or the termination message is there. It reads what is left and
+// writes unfinished lines before it returns. An error is one of writing the output.
 func (w *Watcher) Run(ctx context.Context, tick <-chan time.Time) error {
 	defer w.close()
 	for {
@@ -127,8 +127,8 @@ func (w *Watcher) close() {
 	w.files = nil
 }
 
-// Poll looks once. It returns true when the termination message is complete: not empty (Kubernetes creates an empty one)
-// and the same at two polls in a row.
+// Poll looks once. It returns true when the termination message is complete: not empty (Kubernetes creates an empty
+// one) and the same at two polls in a row.
 func (w *Watcher) Poll() (bool, error) {
 	if err := w.follow(); err != nil {
 		return false, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -124,10 +125,10 @@ func (c *Client) try(ctx context.Context, body []byte, attempt int) (time.Durati
 	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, WithoutURL(err)
 	}
 	defer res.Body.Close()
-	// The rest is read so that the connection can be used again. A body that breaks off changes nothing: the status is there.
+	// A body that breaks off changes nothing: the status is there.
 	text, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	switch {
 	case res.StatusCode/100 == 2:
@@ -149,6 +150,14 @@ func (c *Client) retryAfter(header http.Header) time.Duration {
 		return min(max(date.Sub(c.Now()), 0), maxRetryAfter)
 	}
 	return 0
+}
+
+// WithoutURL takes the URL out of an error of [http.Client]: its query may hold a key.
+func WithoutURL(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", strings.ToLower(failed.Op), failed.Err)
+	}
+	return err
 }
 
 func oneLine(text []byte) string {

@@ -23,7 +23,8 @@ import (
 
 func samples() []series.Sample {
 	return []series.Sample{
-		{Labels: []series.Label{{Name: "__name__", Value: "a"}, {Name: "x", Value: "ü \" \x00"}}, Value: -1.5, Time: 1700000000123},
+		{Labels: []series.Label{{Name: "__name__", Value: "a"}, {Name: "x", Value: "ü \" \x00"}}, Value: -1.5,
+			Time: 1700000000123},
 		{Labels: []series.Label{{Name: "__name__", Value: "b"}}, Value: math.Inf(1), Time: -1},
 		{Labels: []series.Label{{Name: "__name__", Value: "c"}}},
 	}
@@ -88,17 +89,18 @@ func TestSendRetries(t *testing.T) {
 		pauses []time.Duration
 		fails  bool
 	}{
-		"at once":          {status(200), nil, false},
-		"no content":       {status(204), nil, false},
-		"grows to the max": {status(500, 502, 503, 504, 200), []time.Duration{second, 2 * second, 4 * second, 4 * second}, false},
-		"gives up":         {status(500), []time.Duration{second, 2 * second, 4 * second, 4 * second}, true},
-		"429":              {status(429, 200), []time.Duration{second}, false},
-		"seconds":          {after(429, "7"), []time.Duration{7 * second}, false},
-		"date":             {after(503, "Sun, 01 Nov 2026 12:00:30 GMT"), []time.Duration{30 * second}, false},
-		"date is over":     {after(503, "Sun, 01 Nov 2026 11:00:00 GMT"), []time.Duration{second}, false},
-		"less than ours":   {after(503, "0"), []time.Duration{second}, false},
-		"too long":         {after(429, "86400"), []time.Duration{5 * time.Minute}, false},
-		"nonsense":         {after(429, "soon"), []time.Duration{second}, false},
+		"at once":    {status(200), nil, false},
+		"no content": {status(204), nil, false},
+		"grows to the max": {status(500, 502, 503, 504, 200),
+			[]time.Duration{second, 2 * second, 4 * second, 4 * second}, false},
+		"gives up":       {status(500), []time.Duration{second, 2 * second, 4 * second, 4 * second}, true},
+		"429":            {status(429, 200), []time.Duration{second}, false},
+		"seconds":        {after(429, "7"), []time.Duration{7 * second}, false},
+		"date":           {after(503, "Sun, 01 Nov 2026 12:00:30 GMT"), []time.Duration{30 * second}, false},
+		"date is over":   {after(503, "Sun, 01 Nov 2026 11:00:00 GMT"), []time.Duration{second}, false},
+		"less than ours": {after(503, "0"), []time.Duration{second}, false},
+		"too long":       {after(429, "86400"), []time.Duration{5 * time.Minute}, false},
+		"nonsense":       {after(429, "soon"), []time.Duration{second}, false},
 		"cut connection": {func(n int, _ http.ResponseWriter) {
 			if n == 1 {
 				panic(http.ErrAbortHandler)

@@ -21,8 +21,8 @@ const (
 	sampleTimestamp protowire.Number = 2
 )
 
-// Encode returns the WriteRequest, a series for each sample. protowire alone is used, and not generated code, because the
-// four messages are small and the whole protobuf runtime would double the time of a cold build.
+// Encode returns the WriteRequest, a series for each sample. protowire alone is used, and not generated code, because
+// the four messages are small and the protobuf runtime would add seconds to a cold build.
 func Encode(samples []series.Sample) []byte {
 	var request, one, inner []byte
 	for _, sample := range samples {
