@@ -65,7 +65,7 @@ func ParseName(name string) (host, repository string, err error) {
 func validHost(host string) bool {
 	if strings.HasPrefix(host, "[") {
 		address := host
-		if h, _, err := net.SplitHostPort(host); err == nil {
+		if h, port, err := net.SplitHostPort(host); err == nil && port != "" && strings.Trim(port, "0123456789") == "" {
 			address = "[" + h + "]"
 		}
 		inner, closed := strings.CutSuffix(address[1:], "]")

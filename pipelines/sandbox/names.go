@@ -31,6 +31,9 @@ func folder(host string) (string, error) {
 	} else if !validName(name) {
 		return "", fmt.Errorf("%q is not a host", host)
 	}
+	if strings.Trim(port, "0123456789") != "" {
+		return "", fmt.Errorf("%q is not a host", host)
+	}
 	if port != "" {
 		name += portMark + port
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path"
@@ -158,7 +157,7 @@ func (s *Sandbox) own(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if s.closed {
-		return net.ErrClosed
+		return errors.New("the sandbox is closed")
 	}
 	if s.unlock != nil {
 		return nil
