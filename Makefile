@@ -7,6 +7,10 @@ MAKEFLAGS += --no-builtin-rules
 
 # Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
 MODULES := . examples/knative-lambda examples/knative-lambda/metrics-pusher
+LINTER := '$(CURDIR)/.bin/golangci-lint'
+
+# each runs a command in every module, and fails at the end when it failed in one.
+each = status=0; for module in $(MODULES); do (cd "$$module" && $(1)) || status=1; done; exit $$status
 
 ##@ Start here
 
@@ -56,30 +60,28 @@ docker-push: $(filter docker-login docker-build,$(MAKECMDGOALS)) ## Publish the 
 
 .PHONY: test
 test: ## Run the tests of all modules
-	@for module in $(MODULES); do go -C "$$module" test ./... || exit 1; done
+	@$(call each,go test ./...)
 
 .PHONY: race
 race: ## Run the tests of all modules with the race detector
-	@for module in $(MODULES); do go -C "$$module" test -race ./... || exit 1; done
+	@$(call each,go test -race ./...)
 
 .PHONY: lint
 lint: .bin/golangci-lint vet ## Run gofmt, go vet, golangci-lint and shellcheck
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [[ -n $$unformatted ]]; then printf 'gofmt would change:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	@root=$$PWD; for module in $(MODULES); do \
-		(cd "$$module" && "$$root/.bin/golangci-lint" run --config "$$root/.golangci.yml" ./...) || exit 1; done
+	@$(call each,$(LINTER) run --config '$(CURDIR)/.golangci.yml' ./...)
 	@if command -v shellcheck >/dev/null; then \
 		{ git ls-files -co --exclude-standard '*.sh'; printf '%s\n' scripts/berth .ci/run; } | sort -u | xargs shellcheck; \
 	else echo 'lint: shellcheck is not installed, shell scripts were not checked' >&2; fi
 
 .PHONY: fmt
 fmt: .bin/golangci-lint ## Format the Go source of all modules
-	@root=$$PWD; for module in $(MODULES); do \
-		(cd "$$module" && "$$root/.bin/golangci-lint" fmt --config "$$root/.golangci.yml") || exit 1; done
+	@$(call each,$(LINTER) fmt --config '$(CURDIR)/.golangci.yml')
 
 .PHONY: vet
 vet: ## Run go vet over all modules
-	@for module in $(MODULES); do go -C "$$module" vet ./... || exit 1; done
+	@$(call each,go vet ./...)
 
 FUZZTIME ?= 10s
 .PHONY: fuzz
