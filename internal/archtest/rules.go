@@ -98,8 +98,8 @@ func Doors(s *Source) []Violation {
 	return sorted(found)
 }
 
-// homes says in which folders, and what lies under them, a dependency may be imported outside tests. What is used in one
-// place only can be replaced in one place.
+// homes says in which folders, and what lies under them, a dependency may be imported outside tests. What is used in
+// one place only can be replaced in one place.
 func homes() map[string][]string {
 	return map[string][]string{
 		"github.com/go-git/go-git":        {"pipelines/facts"},
