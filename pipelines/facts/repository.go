@@ -174,14 +174,17 @@ func (r *Repository) load() error {
 	storage := filesystem.NewStorageWithOptions(files, cache.NewObjectLRUDefault(), filesystem.Options{
 		AlternatesFS: osfs.New(string(filepath.Separator)),
 	})
-	repository, err := git.Open(lenient{storage}, osfs.New(r.root))
+	quick := &objects{
+		Storage: storage, folder: filepath.Join(r.commonDir, "objects"), bases: cache.NewObjectLRUDefault(),
+	}
+	repository, err := git.Open(lenient{quick}, osfs.New(r.root))
 	r.git = repository
 	return err
 }
 
 // lenient hides extensions of the repository format that do not matter to what is read here, but that go-git refuses
 // to know: those that partial clones, sparse checkouts and relative worktrees set.
-type lenient struct{ *filesystem.Storage }
+type lenient struct{ *objects }
 
 func (s lenient) Config() (*config.Config, error) {
 	cfg, err := s.Storage.Config()
