@@ -44,6 +44,7 @@ func answer(ctx context.Context, rt http.RoundTripper, url, body string) (int, s
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	slow := faultproxy.Fault{Status: 429, Body: "slow", Header: http.Header{"Retry-After": {"1"}}}
 	cases := map[string]struct {
 		fault   faultproxy.Fault
 		status  int
@@ -52,7 +53,7 @@ func TestFaults(t *testing.T) {
 		reached int64 // requests that the registry saw
 	}{
 		"none":     {faultproxy.Fault{}, 200, "hello, world", false, 1},
-		"status":   {faultproxy.Fault{Status: 429, Body: "slow", Header: http.Header{"Retry-After": {"1"}}}, 429, "slow", false, 0},
+		"status":   {slow, 429, "slow", false, 0},
 		"reset":    {faultproxy.Fault{Reset: true, ResetAfter: 10}, 0, "", true, 0},
 		"close":    {faultproxy.Fault{Close: true}, 0, "", true, 0},
 		"truncate": {faultproxy.Fault{Truncate: 5}, 200, "hello", true, 1},

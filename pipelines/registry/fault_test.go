@@ -77,6 +77,8 @@ func status(code int, after string) faultproxy.Fault {
 	return f
 }
 
+func reset(after int64) faultproxy.Fault { return faultproxy.Fault{Reset: true, ResetAfter: after} }
+
 func uploads() *regexp.Regexp   { return regexp.MustCompile(`/blobs/uploads/`) }
 func manifests() *regexp.Regexp { return regexp.MustCompile(`/manifests/`) }
 
@@ -92,8 +94,8 @@ func TestFaultsThatPassAreOvercome(t *testing.T) {
 		"503 everywhere":         {Times: 4, Fault: status(503, "")},
 		"504 on HEAD":            {Method: "HEAD", Times: 4, Fault: status(504, "")},
 		"reset at once":          {Method: "POST", Times: 3, Fault: faultproxy.Fault{Reset: true}},
-		"reset in an upload":     {Method: "PUT", Path: uploads(), Times: 4, Fault: faultproxy.Fault{Reset: true, ResetAfter: 1000}},
-		"reset in a manifest":    {Method: "PUT", Path: manifests(), Times: 4, Fault: faultproxy.Fault{Reset: true, ResetAfter: 10}},
+		"reset in an upload":     {Method: "PUT", Path: uploads(), Times: 4, Fault: reset(1000)},
+		"reset in a manifest":    {Method: "PUT", Path: manifests(), Times: 4, Fault: reset(10)},
 		"lost answer to a blob":  {Method: "PUT", Path: uploads(), Times: 3, Fault: faultproxy.Fault{LoseAnswer: true}},
 		"lost answer to a tag":   {Method: "PUT", Path: manifests(), Times: 3, Fault: faultproxy.Fault{LoseAnswer: true}},
 		"a lost session": {Method: "PUT", Path: uploads(), Times: 2, Fault: faultproxy.Fault{Status: 404,
@@ -129,48 +131,61 @@ func TestFaultsThatPassAreOvercome(t *testing.T) {
 	}
 }
 
+// lasting is a fault that stays, and what is said about it.
+type lasting struct {
+	method    string
+	fault     faultproxy.Fault
+	code      fault.Code
+	retryable bool
+	text      string // in the message
+	next      string // in the next step; "" for none
+	requests  int    // for the blob that fails
+}
+
+func lastingFaults() map[string]lasting {
+	denied := faultproxy.Fault{Status: 403, Body: `{"errors":[{"code":"DENIED","message":"no write_package"}]}`}
+	denied400 := faultproxy.Fault{Status: 400, Body: denied.Body}
+	unknown := faultproxy.Fault{Status: 400, Body: `{"errors":[{"code":"NAME_UNKNOWN"}]}`}
+	page := faultproxy.Fault{Status: 400, Body: "<html>"}
+	hang := faultproxy.Fault{Hang: true}
+	const (
+		bad, out, failed = fault.Credentials, fault.Unavailable, fault.Failed
+		hour             = "wait until 2026-11-20T13:00:00Z"
+		later            = "again later"
+	)
+	return map[string]lasting{
+		"401":             {"POST", status(401, ""), bad, false, "401 Unauthorized: TEST status 401", "docker login", 1},
+		"403":             {"POST", denied, bad, false, "DENIED no write_package", "may write", 1},
+		"403 on PUT":      {"PUT", denied, bad, false, "DENIED no write_package", "may write", 1},
+		"denied with 400": {"POST", denied400, bad, false, "DENIED", "may write", 1},
+		"429":             {"POST", status(429, "0"), out, true, "429 Too Many Requests", later, 5},
+		"429 for an hour": {"POST", status(429, "3600"), out, true, hour, later, 1},
+		"429 hour on PUT": {"PUT", status(429, "3600"), out, true, hour, later, 1},
+		"500 on PUT":      {"PUT", status(500, ""), out, true, "500 Internal Server Error", later, 5},
+		"502":             {"POST", status(502, ""), out, true, "502 Bad Gateway", later, 5},
+		"503 on PUT":      {"PUT", status(503, ""), out, true, "503 Service Unavailable", later, 5},
+		"501":             {"POST", status(501, ""), out, false, "501", "", 1},
+		"a full disk":     {"PUT", status(507, ""), out, true, "507 Insufficient Storage", "no space left", 1},
+		"reset":           {"PUT", reset(1000), out, true, "", "network", 5},
+		"silence":         {"PUT", hang, out, true, "timeout", "network", 5},
+		"413":             {"PUT", status(413, ""), failed, false, "413", "client_max_body_size", 1},
+		"404":             {"POST", status(404, ""), failed, false, "does not exist", "create the repository", 1},
+		"name unknown":    {"POST", unknown, failed, false, "does not exist", "create the repository", 1},
+		"an odd answer":   {"PUT", status(418, ""), failed, false, "418", "", 1},
+		"no details":      {"PUT", page, failed, false, "400 Bad Request", "", 1},
+	}
+}
+
 func TestFaultsThatStayAreReported(t *testing.T) {
 	t.Parallel()
-	put := func(f faultproxy.Fault) faultproxy.Rule {
-		return faultproxy.Rule{Method: "PUT", Path: uploads(), Fault: f}
-	}
-	post := func(f faultproxy.Fault) faultproxy.Rule {
-		return faultproxy.Rule{Method: "POST", Path: uploads(), Fault: f}
-	}
-	denied := faultproxy.Fault{Status: 403, Body: `{"errors":[{"code":"DENIED","message":"no write_package"}]}`}
-	cases := map[string]struct {
-		rule      faultproxy.Rule
-		code      fault.Code
-		retryable bool
-		text      string // in the message
-		next      string
-		requests  int // for the blob that fails, with the method of the rule
-	}{
-		"401":              {post(status(401, "")), fault.Credentials, false, "401 Unauthorized: TEST status 401", "docker login", 1},
-		"403":              {post(denied), fault.Credentials, false, "DENIED no write_package", "may write", 1},
-		"403 on PUT":       {put(denied), fault.Credentials, false, "DENIED no write_package", "may write", 1},
-		"denied with 400":  {post(faultproxy.Fault{Status: 400, Body: denied.Body}), fault.Credentials, false, "DENIED", "may write", 1},
-		"429":              {post(status(429, "0")), fault.Unavailable, true, "429 Too Many Requests", "again later", 5},
-		"429 for an hour":  {post(status(429, "3600")), fault.Unavailable, true, "wait until 2026-11-20T13:00:00Z", "again later", 1},
-		"429 hour on PUT":  {put(status(429, "3600")), fault.Unavailable, true, "wait until 2026-11-20T13:00:00Z", "again later", 1},
-		"500 on PUT":       {put(status(500, "")), fault.Unavailable, true, "500 Internal Server Error", "again later", 5},
-		"502":              {post(status(502, "")), fault.Unavailable, true, "502 Bad Gateway", "again later", 5},
-		"503 on a PUT":     {put(status(503, "")), fault.Unavailable, true, "503 Service Unavailable", "again later", 5},
-		"501":              {post(status(501, "")), fault.Unavailable, false, "501", "", 1},
-		"a full disk":      {put(status(507, "")), fault.Unavailable, true, "507 Insufficient Storage", "no space left", 1},
-		"reset":            {put(faultproxy.Fault{Reset: true, ResetAfter: 1000}), fault.Unavailable, true, "", "network", 5},
-		"silence":          {put(faultproxy.Fault{Hang: true}), fault.Unavailable, true, "timeout", "network", 5},
-		"413":              {put(status(413, "")), fault.Failed, false, "413", "client_max_body_size", 1},
-		"404":              {post(status(404, "")), fault.Failed, false, "does not exist", "create the repository", 1},
-		"name unknown":     {post(faultproxy.Fault{Status: 400, Body: `{"errors":[{"code":"NAME_UNKNOWN"}]}`}), fault.Failed, false, "does not exist", "create the repository", 1},
-		"an odd answer":    {put(status(418, "")), fault.Failed, false, "418", "", 1},
-		"no error details": {put(faultproxy.Fault{Status: 400, Body: "<html>"}), fault.Failed, false, "400 Bad Request", "", 1},
-	}
-	for name, c := range cases {
+	for name, c := range lastingFaults() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			host, proxy := serve(t, c.rule)
+			host, proxy := serve(t, faultproxy.Rule{Method: c.method, Path: uploads(), Fault: c.fault})
 			transport := &http.Transport{ResponseHeaderTimeout: 50 * time.Millisecond}
+			if c.text != "timeout" {
+				transport.ResponseHeaderTimeout = 0
+			}
 			t.Cleanup(transport.CloseIdleConnections)
 			r, x := repository(t, host+"/o/n", registry.Options{Transport: transport}), testimage.New(t, "a", 100_000)
 			_, err := r.Push(t.Context(), x, x.Root, registry.PushOptions{Concurrency: 1})
@@ -191,7 +206,7 @@ func TestFaultsThatStayAreReported(t *testing.T) {
 				t.Errorf("a URL in %v", f)
 			}
 			// The next blob may begin before the failure of the first one stops the push.
-			if n := proxy.Count(c.rule.Method, "uploads"); n < c.requests || n > 2*c.requests {
+			if n := proxy.Count(c.method, "uploads"); n < c.requests || n > 2*c.requests {
 				t.Errorf("%d requests, want %d: %v", n, c.requests, proxy.Log())
 			}
 		})
@@ -360,7 +375,8 @@ func TestATagWithOtherBytesIsNotPut(t *testing.T) {
 	t.Parallel()
 	host, proxy := serve(t)
 	r := repository(t, host+"/n", registry.Options{})
-	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: testimage.New(t, "a", 1).Root.Digest, Size: 2}
+	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Size: 2,
+		Digest: testimage.New(t, "a", 1).Root.Digest}
 	if err := r.Tag(t.Context(), []byte("{}"), desc, "v1"); fault.CodeOf(err) != fault.Failed {
 		t.Errorf("got %v", err)
 	}

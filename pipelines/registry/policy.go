@@ -168,8 +168,8 @@ func transient(err error) bool {
 	}
 	// net/http reports a connection that closed before any answer as a bare io.EOF, and one that it closed itself
 	// because of the registry's reset, while it still wrote, as net.ErrClosed.
-	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
-		syscall.ECONNREFUSED} {
+	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET,
+		syscall.ECONNABORTED, syscall.EPIPE, syscall.ECONNREFUSED} {
 		if errors.Is(err, target) {
 			return true
 		}

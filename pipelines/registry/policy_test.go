@@ -15,19 +15,20 @@ import (
 	"time"
 )
 
-func TestPolicy(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+// policyCase is an answer or an error, and how long berth waits before it asks again.
+type policyCase struct {
+	attempt int
+	status  int
+	after   string
+	err     error
+	want    time.Duration // negative: not again
+	tooLong bool
+}
+
+func policyCases(now time.Time) map[string]policyCase {
 	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
 	dns := func(e net.DNSError) error { return &net.OpError{Op: "dial", Err: &e} }
-	cases := map[string]struct {
-		attempt int
-		status  int
-		after   string
-		err     error
-		want    time.Duration // negative: not again
-		tooLong bool
-	}{
+	return map[string]policyCase{
 		"200":                      {status: 200, want: -1},
 		"401":                      {status: 401, want: -1},
 		"403":                      {status: 403, after: "1", want: -1},
@@ -52,7 +53,7 @@ func TestPolicy(t *testing.T) {
 		"seconds beyond the limit": {status: 429, after: "7", want: -1, tooLong: true},
 		"date beyond the limit":    {status: 429, after: date(time.Hour), want: -1, tooLong: true},
 		"an overflow":              {status: 429, after: "9223372036854775807", want: -1, tooLong: true},
-		"reset":                    {err: &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, want: time.Second},
+		"reset":                    {err: &net.OpError{Err: os.NewSyscallError("read", syscall.ECONNRESET)}, want: time.Second},
 		"unexpected EOF":           {err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF), want: time.Second},
 		"EOF":                      {err: io.EOF, want: time.Second},
 		"time-out":                 {err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: time.Second},
@@ -64,7 +65,12 @@ func TestPolicy(t *testing.T) {
 		"cancelled":                {err: context.Canceled, want: -1},
 		"something else":           {err: errors.New("unsupported protocol scheme"), want: -1},
 	}
-	for name, c := range cases {
+}
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for name, c := range policyCases(now) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBackoff(Policy{Base: time.Second, MaxWait: 6 * time.Second}, func() time.Time { return now },

@@ -153,8 +153,10 @@ func TestRefusalsUseTheFormatOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	s := open(t, sandbox.Options{})
 	for url, want := range map[string]string{
-		"https://ghcr.io/v2/o/n/manifests/v1":      `Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:o/n:pull"`,
-		"https://quay.io/v2/o/n/manifests/v1":      `Bearer realm="https://quay.io/v2/auth",service="quay.io",scope="repository:o/n:pull"`,
+		"https://ghcr.io/v2/n/manifests/v1": `Bearer realm="https://ghcr.io/token",service="ghcr.io",` +
+			`scope="repository:n:pull"`,
+		"https://quay.io/v2/n/manifests/v1": `Bearer realm="https://quay.io/v2/auth",service="quay.io",` +
+			`scope="repository:n:pull"`,
 		"https://eu.gcr.io/v2/":                    `Bearer realm="https://eu.gcr.io/v2/token",service="eu.gcr.io"`,
 		"http://localhost:5000/v2/n/manifests/v1":  `Basic realm="https://localhost:5000/",service="localhost:5000"`,
 		"https://public.ecr.aws/v2/n/manifests/v1": `Basic realm="https://public.ecr.aws/",service="ecr.amazonaws.com"`,
@@ -272,7 +274,10 @@ func TestStateSurvivesAndStaysOutOfGit(t *testing.T) {
 	folder := filepath.Join(dir, "registries", "ghcr.io", "o", "n")
 	leftovers := []string{filepath.Join(folder, "index.json.123"), filepath.Join(folder, "_uploads", "upload.9")}
 	for _, file := range leftovers {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("{half"), 0o644)); err != nil {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("{half"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
