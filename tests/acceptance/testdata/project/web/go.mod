@@ -1,0 +1,3 @@
+module example.com/acme/shop/web
+
+go 1.26
