@@ -114,65 +114,6 @@ func lessVersion(a, b, prefix string) bool {
 	}
 }
 
-// Tags returns all tags that name a commit, sorted by name. In a clone that lacks a tag's object the tag is left out.
-func (r *Repository) Tags(ctx context.Context) ([]Tag, error) {
-	var tags []Tag
-	if err := r.eachTag(ctx, func(string) bool { return true }, func(t Tag) { tags = append(tags, t) }); err != nil {
-		return nil, unreadable(r.root, err)
-	}
-	sort.Slice(tags, func(i, j int) bool { return tags[i].Name < tags[j].Name })
-	return tags, nil
-}
-
-// eachTag calls found for every tag whose name is wanted and that leads to a commit.
-func (r *Repository) eachTag(ctx context.Context, wanted func(name string) bool, found func(Tag)) error {
-	refs, err := r.git.Storer.IterReferences()
-	if err != nil {
-		return err
-	}
-	defer refs.Close()
-	return refs.ForEach(func(ref *plumbing.Reference) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		name := ref.Name()
-		if ref.Type() != plumbing.HashReference || !name.IsTag() || !wanted(name.Short()) {
-			return nil
-		}
-		commit, err := r.peel(ref.Hash())
-		if err != nil || commit == plumbing.ZeroHash {
-			return err
-		}
-		found(Tag{Name: name.Short(), Commit: commit.String()})
-		return nil
-	})
-}
-
-// peel follows annotated tags to what they name. It is the zero hash when that is no commit or not in this clone.
-func (r *Repository) peel(hash plumbing.Hash) (plumbing.Hash, error) {
-	for {
-		found, err := r.git.Storer.EncodedObject(plumbing.AnyObject, hash)
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			return plumbing.ZeroHash, nil
-		}
-		if err != nil {
-			return plumbing.ZeroHash, err
-		}
-		switch found.Type() {
-		case plumbing.CommitObject:
-			return hash, nil
-		case plumbing.TagObject:
-			tag, err := object.DecodeTag(r.git.Storer, found)
-			if err != nil {
-				return plumbing.ZeroHash, err
-			}
-			hash = tag.Target
-		default:
-			return plumbing.ZeroHash, nil
-		}
-	}
-}
-
 // HeadFile returns the content of a file at HEAD; the path is relative to the root, with slashes. The error wraps
 // [fs.ErrNotExist] when HEAD has no such file.
 func (r *Repository) HeadFile(ctx context.Context, name string) ([]byte, error) {

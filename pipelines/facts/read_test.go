@@ -198,13 +198,21 @@ func TestTagsAndHeadFile(t *testing.T) {
 	f.git("tag", "blob", "HEAD:a b/c")
 	two := f.commit("a b/c", "two\n", "two")
 	f.git("tag", "light")
-	for range 2 {
+	for round := range 3 {
+		if round == 2 {
+			// A packed tag that was moved: the loose one counts.
+			f.git("tag", "-f", "-a", "-m", "x", "v1", two)
+			f.git("tag", "-f", "-a", "-m", "y", "v1", one)
+		}
 		got, err := f.open().Tags(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]Tag{{"again", one}, {"light", two}, {"v1", one}}, got); diff != "" {
 			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+		if round == 0 {
+			f.git("tag", "-d", "blob")
 		}
 		f.git("pack-refs", "--all")
 	}
