@@ -93,14 +93,13 @@ func TestSendRetries(t *testing.T) {
 		"no content": {status(204), nil, false},
 		"grows to the max": {status(500, 502, 503, 504, 200),
 			[]time.Duration{second, 2 * second, 4 * second, 4 * second}, false},
-		"gives up":       {status(500), []time.Duration{second, 2 * second, 4 * second, 4 * second}, true},
-		"429":            {status(429, 200), []time.Duration{second}, false},
-		"seconds":        {after(429, "7"), []time.Duration{7 * second}, false},
-		"date":           {after(503, "Sun, 01 Nov 2026 12:00:30 GMT"), []time.Duration{30 * second}, false},
-		"date is over":   {after(503, "Sun, 01 Nov 2026 11:00:00 GMT"), []time.Duration{second}, false},
-		"less than ours": {after(503, "0"), []time.Duration{second}, false},
-		"too long":       {after(429, "86400"), []time.Duration{5 * time.Minute}, false},
-		"nonsense":       {after(429, "soon"), []time.Duration{second}, false},
+		"gives up":     {status(500), []time.Duration{second, 2 * second, 4 * second, 4 * second}, true},
+		"429":          {status(429, 200), []time.Duration{second}, false},
+		"seconds":      {after(429, "7"), []time.Duration{7 * second}, false},
+		"date":         {after(503, "Sun, 01 Nov 2026 12:00:30 GMT"), []time.Duration{30 * second}, false},
+		"date is over": {after(503, "Sun, 01 Nov 2026 11:00:00 GMT"), []time.Duration{second}, false},
+		"too long":     {after(429, "86400"), []time.Duration{5 * time.Minute}, false},
+		"nonsense":     {after(429, "soon"), []time.Duration{second}, false},
 		"cut connection": {func(n int, _ http.ResponseWriter) {
 			if n == 1 {
 				panic(http.ErrAbortHandler)
@@ -163,6 +162,16 @@ func TestSendStopsWithItsContext(t *testing.T) {
 	}
 	if n := len(r.receiver.Requests()); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+func TestErrorsDoNotTellTheURL(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(int, http.ResponseWriter) { panic(http.ErrAbortHandler) })
+	r.URL += "?key=hunter2"
+	err := r.Send(t.Context(), samples())
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, io.EOF) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
 	}
 }
 
