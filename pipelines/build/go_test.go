@@ -164,22 +164,16 @@ func TestTwoClones(t *testing.T) {
 		}
 		return []string{sum(t, binaries[0]), sum(t, binaries[1])}, x.Descriptor.Digest.String()
 	}
-	home := t.TempDir()
-	settings := filepath.Join(home, "goenv")
-	if err := os.WriteFile(settings, []byte("GOFLAGS=-race\nGOAMD64=v3\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	// Else the go command starts a process of its own that writes into the home after the test.
-	telemetry := filepath.Join(home, ".config", "go", "telemetry")
-	mode := filepath.Join(telemetry, "mode")
-	if err := errors.Join(os.MkdirAll(telemetry, 0o700), os.WriteFile(mode, []byte("off"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	home := source(t, map[string]string{
+		".config/go/env": "GOFLAGS=-tags=none -mod=vendor\nGOEXPERIMENT=jsonv2\n",
+		// Else the go command starts a process of its own that writes into the home after the test.
+		".config/go/telemetry/mode": "off",
+	})
 	sums, want := clone()
-	otherSums, got := clone("HOME="+home, "XDG_CONFIG_HOME=", "GOCACHE="+filepath.Join(home, "cache"), "GOPATH="+filepath.Join(home, "go"),
-		"GOENV="+settings, "GOFLAGS=-mod=mod -trimpath=false", "GOARM64=v9.0", "GOEXPERIMENT=rangefunc", "CGO_ENABLED=1",
-		"GODEBUG=gctrace=0",
-		"GOOS=windows", "GOARCH=386", "GOWORK=/nowhere/go.work", "GO111MODULE=off", "LANG=de_DE.UTF-8")
+	otherSums, got := clone("HOME="+home, "XDG_CONFIG_HOME=", "GOENV=", "GOCACHE="+filepath.Join(home, "cache"),
+		"GOPATH="+filepath.Join(home, "go"), "GOFLAGS=-mod=mod -trimpath=false", "GOARM64=v9.0", "GOAMD64=v3",
+		"GOEXPERIMENT=rangefunc", "CGO_ENABLED=1", "GODEBUG=gctrace=0", "GOOS=windows", "GOARCH=386",
+		"GOWORK=/nowhere/go.work", "GO111MODULE=off", "LANG=de_DE.UTF-8")
 	if diff := cmp.Diff(sums, otherSums); diff != "" {
 		t.Errorf("binaries: %s", diff)
 	}
@@ -224,6 +218,10 @@ func TestWorkspace(t *testing.T) {
 	o.Root = c.Dir
 	if _, err := g.Build(t.Context(), c, platforms(t, native()), o); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("a go.work outside the repository is used: %v", err)
+	}
+	o.Root = ""
+	if _, err := g.Build(t.Context(), c, platforms(t, native()), o); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("a go.work is used without a repository: %v", err)
 	}
 	o.Root, c.Dir = root, filepath.Join(root, "out")
 	if _, err := g.Build(t.Context(), c, platforms(t, native()), o); err != nil {
