@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berth-sh/berth/internal/faultproxy"
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -83,7 +84,7 @@ func TestAFailureBeforeTheTagsMovesNone(t *testing.T) {
 	}
 }
 
-// A registry that says nothing is given up after its time-outs. This is apart from the table because it takes a while.
+// A registry that says nothing is given up after its time-outs.
 func TestSilenceBeforeTheTagsMovesNone(t *testing.T) {
 	t.Parallel()
 	h := newHarbour(t)
@@ -92,6 +93,7 @@ func TestSilenceBeforeTheTagsMovesNone(t *testing.T) {
 	rule := phases()["send a blob"]
 	rule.Fault = faultproxy.Fault{Hang: true}
 	h.proxy.Add(rule)
+	h.client = newClient(t, 100*time.Millisecond)
 	_, err := h.publish(t.Context(), h.load(cargo{version: "1.1.0", day: 2}))
 	failed(t, err, fault.Unavailable, "network")
 	same(t, "after the failure", h.tags(), before)
@@ -123,7 +125,6 @@ func TestAFailureAmongTheTagsIsFinishedByRunningAgain(t *testing.T) {
 	}{
 		"503":         {status(503), fault.Unavailable},
 		"403":         {status(403), fault.Credentials},
-		"reset":       {faultproxy.Fault{Reset: true}, fault.Unavailable},
 		"lost answer": {faultproxy.Fault{LoseAnswer: true}, fault.Unavailable},
 	}
 	for _, put := range tagPuts() {

@@ -56,9 +56,6 @@ type harbour struct {
 	mu       sync.Mutex
 }
 
-// silence is how long a registry may say nothing before it counts as dead.
-const silence = 2 * time.Second
-
 func newHarbour(t *testing.T) *harbour {
 	t.Helper()
 	store := olareg.New(olaregconfig.Config{Storage: olaregconfig.ConfigStorage{
@@ -76,9 +73,7 @@ func newHarbour(t *testing.T) *harbour {
 		}
 	}))
 	front, back := httptest.NewServer(h.proxy), httptest.NewServer(store)
-	transport := &http.Transport{ResponseHeaderTimeout: silence}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections()
 		for _, s := range []*httptest.Server{front, back} {
 			s.CloseClientConnections()
 			s.Close()
@@ -88,13 +83,20 @@ func newHarbour(t *testing.T) *harbour {
 		}
 	})
 	h.host, h.behind = strings.TrimPrefix(front.URL, "http://"), strings.TrimPrefix(back.URL, "http://")
-	clock := func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) }
-	h.client = registry.NewClient(registry.Options{
-		Transport: transport, Clock: clock,
-		Policy: registry.Policy{Attempts: 3, Base: time.Millisecond},
-	})
-	h.direct = registry.NewClient(registry.Options{Clock: clock})
+	h.client, h.direct = newClient(t, time.Minute), newClient(t, time.Minute)
 	return h
+}
+
+// newClient retries as berth does, with waits that no test notices. silence is how long a registry may say nothing.
+func newClient(t *testing.T, silence time.Duration) *registry.Client {
+	t.Helper()
+	transport := &http.Transport{ResponseHeaderTimeout: silence}
+	t.Cleanup(transport.CloseIdleConnections)
+	return registry.NewClient(registry.Options{
+		Transport: transport,
+		Clock:     func() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) },
+		Policy:    registry.Policy{Attempts: 3, Base: time.Millisecond},
+	})
 }
 
 func (h *harbour) hooks() (before, after func(*http.Request)) {

@@ -1,0 +1,202 @@
+package pipelines
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/plan"
+)
+
+// BuildRequest says what to build; empty lists mean everything.
+type BuildRequest struct {
+	Components []string
+	Platforms  []string
+}
+
+// Build builds the images. Their layers are files in a temporary folder, which lives until release is called.
+func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.Index, release func(), err error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := plan.Components(p.Config, r.Components)
+	if err != nil {
+		return nil, nil, err
+	}
+	created, err := p.created(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	work, err := os.MkdirTemp("", "berth-build-")
+	if err != nil {
+		return nil, nil, fault.New(fault.Failed, "", "set TMPDIR to a folder with room", "no temporary folder: %w", err)
+	}
+	release = func() { _ = os.RemoveAll(work) }
+	b := builder{pipeline: p, state: s, created: created, work: work, static: image.Static(), toolchain: build.NewGo(p.options.Environ)}
+	images = make([]image.Index, len(names))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		g.Go(func() (err error) {
+			images[i], err = b.component(gctx, name, r.Platforms)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return images, release, nil
+}
+
+// created is the time in the images: SOURCE_DATE_EPOCH, else the commit's time.
+// Source: https://reproducible-builds.org/specs/source-date-epoch/
+func (p *Pipeline) created(s state) (time.Time, error) {
+	text, ok := p.options.Lookup("SOURCE_DATE_EPOCH")
+	if !ok || text == "" {
+		return s.facts.CommitTime, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, fault.New(fault.Usage, "SOURCE_DATE_EPOCH="+text, "set it to whole seconds since 1970, or unset it",
+			"it is not a number of seconds")
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// builder builds the components of one run.
+type builder struct {
+	pipeline  *Pipeline
+	state     state
+	created   time.Time
+	work      string
+	static    image.Base
+	toolchain *build.Go
+}
+
+func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {
+	p := b.pipeline
+	k := p.Config.Components[name]
+	if err := p.Config.RequireSet("components", name); err != nil {
+		return image.Index{}, err
+	}
+	if k.Go == nil {
+		return image.Index{}, p.Config.Fault([]string{"components", name, "dockerfile"},
+			"build it as go: {dir: …}, or leave it out with --component", "this release builds Go components only")
+	}
+	texts, err := plan.Platforms(p.Config, name, asked)
+	if err != nil {
+		return image.Index{}, err
+	}
+	var platforms []ocispec.Platform
+	for _, text := range texts {
+		platform, err := image.ParsePlatform(text)
+		if err != nil {
+			return image.Index{}, err
+		}
+		platforms = append(platforms, platform)
+	}
+	base, err := b.base(ctx, name, k)
+	if err != nil {
+		return image.Index{}, err
+	}
+	binaries, err := b.goBuild(ctx, name, *k.Go, platforms)
+	if err != nil {
+		return image.Index{}, err
+	}
+	x, err := image.Assemble(ctx, b.spec(name, k, base, binaries))
+	if err != nil {
+		return image.Index{}, err
+	}
+	p.options.Progress.Emit("image", name, x.Descriptor.Digest.String())
+	return x, nil
+}
+
+func (b builder) goBuild(
+	ctx context.Context, name string, g config.Go, platforms []ocispec.Platform,
+) ([]image.Binary, error) {
+	p := b.pipeline
+	return b.toolchain.Build(ctx, build.GoComponent{
+		Name:    name,
+		Dir:     filepath.Join(p.Project, filepath.FromSlash(g.Dir)),
+		Package: g.Package,
+		LDFlags: g.LDFlags,
+		Tags:    g.Tags,
+		Env:     g.Env,
+	}, platforms, build.Options{
+		Version: b.state.base.String(),
+		Commit:  b.revision(),
+		Root:    p.repository.Root(),
+		Out:     filepath.Join(b.work, "bin"),
+		Progress: func(component, platform string) {
+			p.options.Progress.Emit("build", component+" "+platform, "")
+		},
+		Warn: p.warn,
+	})
+}
+
+// revision is the commit, marked when the images hold uncommitted work.
+func (b builder) revision() string {
+	if len(b.state.facts.Dirty) > 0 {
+		return b.state.facts.Commit + "-dirty"
+	}
+	return b.state.facts.Commit
+}
+
+func (b builder) spec(name string, k config.Component, base image.Base, binaries []image.Binary) image.Spec {
+	source := b.pipeline.Config.Source
+	if source == "" {
+		source = b.state.facts.Source
+	}
+	return image.Spec{
+		Component: name,
+		Title:     name,
+		Source:    source,
+		Revision:  b.revision(),
+		Version:   b.state.base.String(),
+		Created:   b.created,
+		Labels:    k.Labels,
+		Base:      base,
+		Binaries:  binaries,
+		WorkDir:   b.work,
+	}
+}
+
+// base is the component's base image: embedded, none, or pulled from its registry by digest.
+func (b builder) base(ctx context.Context, name string, k config.Component) (image.Base, error) {
+	switch k.Base {
+	case "", "static":
+		return b.static, nil
+	case "scratch":
+		return image.Scratch(), nil
+	}
+	repository, hash, _ := strings.Cut(k.Base, "@")
+	if at := strings.LastIndex(repository, ":"); at > strings.LastIndex(repository, "/") {
+		repository = repository[:at] // a tag beside the digest is only for people
+	}
+	d, err := digest.Parse(hash)
+	if err != nil {
+		return image.Base{}, b.pipeline.Config.Fault([]string{"components", name, "base"}, "write NAME@sha256:…", "%q: %w", k.Base, err)
+	}
+	r, err := b.pipeline.client.Repository(repository)
+	if err != nil {
+		return image.Base{}, err
+	}
+	_, desc, err := r.Manifest(ctx, d.String())
+	if err != nil {
+		return image.Base{}, fmt.Errorf("base image of %s: %w", name, err)
+	}
+	return image.FromStorage(ctx, k.Base, r, desc)
+}

@@ -1,0 +1,10 @@
+// Package pipelines is the road of a release, from a commit to images in a registry. [Pipeline] is the facade that both
+// doors call: the CLI and the Dagger module.
+//
+// The packages below it stand in the order in which data flows, and import only what stands before them:
+//
+//	config, facts → version → plan → build → image → publish
+//
+// Beside the road stand registry, image's values, fault and report, which any of them may use, and sandbox, which stands
+// in for the registries. internal/archtest holds these rules.
+package pipelines

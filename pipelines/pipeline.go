@@ -1,0 +1,249 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/facts"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// Options say where the project is and what the pipeline may use.
+type Options struct {
+	// Project is the folder with berth.yaml. Empty means the nearest folder, from Dir upwards, that has one.
+	Project string
+	// Config is the configuration file. Empty means berth.yaml in the project.
+	Config string
+	// Repo is a folder of the git repository. Empty means the one that holds the project.
+	Repo string
+	// Dir is the working directory, from which relative paths start.
+	Dir string
+	// Lookup reads the environment.
+	Lookup config.Lookup
+	// Environ is the environment for the programs that a build runs, as in [os.Environ].
+	Environ []string
+	// Registry says how registries are reached.
+	Registry registry.Options
+	// Now is the clock. It is used for progress, git commits and time-outs, never for anything that is hashed.
+	Now func() time.Time
+	// Progress is told each finished step; nil is silent.
+	Progress report.Progress
+	// Warn is told what a person should know although the run goes on; nil drops it.
+	Warn func(string)
+}
+
+// Pipeline is a project that was opened: its configuration is valid and its git repository was found.
+type Pipeline struct {
+	// Config is the project's berth.yaml.
+	Config *config.Config
+	// Project is the absolute path of the project's folder.
+	Project string
+
+	options    Options
+	repository *facts.Repository
+	client     *registry.Client
+	state      *state
+}
+
+// state is what git says of the commit, read once a run.
+type state struct {
+	facts facts.Facts
+	base  *semver.Version
+}
+
+// Open reads the configuration and finds the repository.
+func Open(o Options) (*Pipeline, error) {
+	file, project, err := locate(o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.Load(file, o.Lookup)
+	if err != nil {
+		return nil, err
+	}
+	if err := version.CheckRules(c); err != nil {
+		return nil, err
+	}
+	from := project
+	if o.Repo != "" {
+		from = abs(o.Dir, o.Repo)
+	}
+	r, err := facts.Open(from, facts.WithClock(o.Now))
+	if err != nil {
+		return nil, err
+	}
+	if rel, err := filepath.Rel(real(r.Root()), real(project)); err != nil || strings.HasPrefix(rel, "..") {
+		return nil, fault.New(fault.Usage, project, "name the repository that holds it with --repo",
+			"the project is not in the git repository %s", r.Root())
+	}
+	return &Pipeline{Config: c, Project: project, options: o, repository: r, client: newClient(c, o)}, nil
+}
+
+// newClient lets the configuration say which hosts may be reached without TLS.
+func newClient(c *config.Config, o Options) *registry.Client {
+	ro := o.Registry
+	ro.Insecure = func(host string) bool {
+		for _, r := range c.Registries {
+			if h, _, _ := strings.Cut(r.Prefix, "/"); h == host && r.Insecure {
+				return true
+			}
+		}
+		return false
+	}
+	return registry.NewClient(ro)
+}
+
+// locate finds the configuration and the project's folder.
+func locate(o Options) (file, project string, err error) {
+	switch {
+	case o.Project != "":
+		project = abs(o.Dir, o.Project)
+		if info, err := os.Stat(project); err != nil || !info.IsDir() {
+			return "", "", fault.New(fault.Usage, "--project "+o.Project, "name the folder that holds berth.yaml", "there is no such folder")
+		}
+	case o.Config != "":
+		project = filepath.Dir(abs(o.Dir, o.Config))
+	default:
+		project = nearest(abs(o.Dir, "."))
+	}
+	if o.Config != "" {
+		return abs(o.Dir, o.Config), project, nil
+	}
+	return filepath.Join(project, config.FileName), project, nil
+}
+
+// nearest is the first folder from dir upwards that has a configuration, or dir when none has. It does not look beyond
+// the git repository that dir is in.
+func nearest(dir string) string {
+	for at := dir; ; at = filepath.Dir(at) {
+		if exists(filepath.Join(at, config.FileName)) {
+			return at
+		}
+		if exists(filepath.Join(at, ".git")) || at == filepath.Dir(at) {
+			return dir
+		}
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func abs(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+func real(path string) string {
+	if r, err := filepath.EvalSymlinks(path); err == nil {
+		return r
+	}
+	return path
+}
+
+// read collects the facts and the version once.
+func (p *Pipeline) read(ctx context.Context) (state, error) {
+	if p.state != nil {
+		return *p.state, nil
+	}
+	f, err := p.repository.Facts(ctx, facts.Options{
+		Lookup:     p.options.Lookup,
+		Inputs:     p.inputs(),
+		TagPattern: version.GitTagGlob(p.Config.Version.GitTag),
+	})
+	if err != nil {
+		return state{}, err
+	}
+	base, err := p.baseVersion(ctx, f)
+	if err != nil {
+		return state{}, err
+	}
+	p.state = &state{facts: f, base: base}
+	return *p.state, nil
+}
+
+// inputs lists the folders that components are built from, relative to the repository.
+func (p *Pipeline) inputs() []string {
+	rel, err := filepath.Rel(real(p.repository.Root()), real(p.Project))
+	if err != nil {
+		rel = "."
+	}
+	var out []string
+	for _, name := range p.Config.ComponentNames() {
+		k := p.Config.Components[name]
+		dir := ""
+		if k.Go != nil {
+			dir = k.Go.Dir
+		} else {
+			dir = k.Dockerfile.Context
+		}
+		if in := filepath.ToSlash(filepath.Join(rel, dir)); !slices.Contains(out, in) {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// Facts returns what git and the environment say of the commit.
+func (p *Pipeline) Facts(ctx context.Context) (facts.Facts, error) {
+	s, err := p.read(ctx)
+	return s.facts, err
+}
+
+// Version returns the base version of the commit.
+func (p *Pipeline) Version(ctx context.Context) (*semver.Version, error) {
+	s, err := p.read(ctx)
+	return s.base, err
+}
+
+// Choose picks the environment and registry of the git ref, or of the environment named.
+func (p *Pipeline) Choose(ctx context.Context, environment string) (plan.Choice, error) {
+	// The version is not needed to choose, so that a broken version file does not hide the answer.
+	f, err := p.repository.Facts(ctx, facts.Options{
+		Lookup: p.options.Lookup, TagPattern: version.GitTagGlob(p.Config.Version.GitTag),
+	})
+	if err != nil {
+		return plan.Choice{}, err
+	}
+	return plan.Choose(p.Config, f, environment)
+}
+
+// Tags computes the tags of the commit.
+func (p *Pipeline) Tags(ctx context.Context, environment string) ([]version.Tag, error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Tags(p.Config, s.facts, s.base, environment)
+}
+
+// Plan decides what a publish would do, without asking a registry.
+func (p *Pipeline) Plan(ctx context.Context, r plan.Request) (plan.Plan, error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return plan.Make(p.Config, s.facts, s.base, r)
+}
+
+func (p *Pipeline) warn(text string) {
+	if p.options.Warn != nil {
+		p.options.Warn(text)
+	}
+}
