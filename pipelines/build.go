@@ -46,6 +46,7 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	}
 	release = func() { _ = os.RemoveAll(work) }
 	b := builder{pipeline: p, state: s, created: created, work: work, static: image.Static(), toolchain: build.NewGo(p.options.Environ)}
+	p.options.Progress.Emit("start", "building", strings.Join(names, ", "))
 	images = make([]image.Index, len(names))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, name := range names {

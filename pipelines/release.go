@@ -28,6 +28,16 @@ type Release struct {
 	Tag     string `json:"tag"`
 	Created bool   `json:"created"`
 	Pushed  bool   `json:"pushed"`
+	// DryRun is true when nothing was done and the rest says what would be.
+	DryRun bool `json:"dryRun"`
+}
+
+// ReleaseOptions say how far a release goes.
+type ReleaseOptions struct {
+	// Push pushes the branch and the git tag to origin.
+	Push bool
+	// DryRun checks everything and changes nothing.
+	DryRun bool
 }
 
 // Proposal is the version that the commits since the last release ask for.
@@ -82,7 +92,7 @@ func (p *Pipeline) storedVersion(ctx context.Context) (*semver.Version, error) {
 
 // Bump rewrites the version in the files of version.bump, commits exactly these files, and makes the release's git tag
 // on that commit. target is a version, or major, minor, patch or next. What is done already is not done again.
-func (p *Pipeline) Bump(ctx context.Context, target string, push bool) (Release, error) {
+func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (Release, error) {
 	current, err := p.storedVersion(ctx)
 	if err != nil {
 		return Release{}, err
@@ -106,21 +116,21 @@ func (p *Pipeline) Bump(ctx context.Context, target string, push bool) (Release,
 		return Release{}, err
 	}
 	out.Commit = head.Commit
-	if len(changes) > 0 {
-		for name := range changes {
-			out.Files = append(out.Files, name)
-		}
-		slices.Sort(out.Files)
+	for name := range changes {
+		out.Files = append(out.Files, name)
+	}
+	slices.Sort(out.Files)
+	if len(changes) > 0 && !o.DryRun {
 		message := fmt.Sprintf("Release %s %s", p.Config.Project, v)
 		if out.Commit, err = p.repository.CommitFiles(ctx, changes, message); err != nil {
 			return Release{}, err
 		}
 	}
-	return p.finish(ctx, out, head.Branch, push)
+	return p.finish(ctx, out, head.Branch, o)
 }
 
 // Tag makes the release's git tag for the version that the repository holds, on HEAD.
-func (p *Pipeline) Tag(ctx context.Context, push bool) (Release, error) {
+func (p *Pipeline) Tag(ctx context.Context, o ReleaseOptions) (Release, error) {
 	v, err := p.storedVersion(ctx)
 	if err != nil {
 		return Release{}, err
@@ -133,17 +143,23 @@ func (p *Pipeline) Tag(ctx context.Context, push bool) (Release, error) {
 		Previous: v.String(), Version: v.String(), Files: []string{}, Commit: head.Commit,
 		Tag: version.GitTag(p.Config.Version.GitTag, v),
 	}
-	return p.finish(ctx, out, head.Branch, push)
+	if err := p.tagIsFree(ctx, out.Tag, head.Commit, false); err != nil {
+		return Release{}, err
+	}
+	return p.finish(ctx, out, head.Branch, o)
 }
 
 // finish makes the tag and pushes branch and tag together.
-func (p *Pipeline) finish(ctx context.Context, out Release, branch string, push bool) (Release, error) {
+func (p *Pipeline) finish(ctx context.Context, out Release, branch string, o ReleaseOptions) (Release, error) {
+	if out.DryRun = o.DryRun; o.DryRun {
+		return out, nil
+	}
 	var err error
 	message := fmt.Sprintf("%s %s", p.Config.Project, out.Version)
 	if out.Created, err = p.repository.CreateTag(ctx, out.Tag, message, out.Commit); err != nil {
 		return Release{}, err
 	}
-	if !push {
+	if !o.Push {
 		return out, nil
 	}
 	refs := []string{"refs/tags/" + out.Tag}

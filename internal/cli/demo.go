@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,13 @@ import (
 	"github.com/berth-sh/berth/pipelines/publish"
 )
 
-// demoEnvironment is preferred by the demo, because anybody's branch may publish to it.
-const demoEnvironment = "dev"
+const (
+	// demoEnvironment is preferred by the demo, because anybody's branch may publish to it.
+	demoEnvironment = "dev"
+	// demoBranch stands in for the branch that is checked out: its tags name the commit, so that the demo never meets a
+	// release of its own, and release environments refuse it, which is worth seeing.
+	demoBranch = "feature/demo"
+)
 
 func demoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -45,7 +51,16 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.say("%s at commit %s, into registries embedded in this process", p.Config.Project, pl.Commit[:min(12, len(pl.Commit))])
+	f, err := p.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	ref, err := plan.RefOf(f)
+	if err != nil {
+		return err
+	}
+	a.say("%s, commit %s as %s, into registries embedded in this process", p.Config.Project,
+		pl.Commit[:min(12, len(pl.Commit))], ref)
 	a.step("plan --env " + pl.Environment)
 	if err := writePlan(a.process.Stdout, pl); err != nil {
 		return err
@@ -65,23 +80,27 @@ func (a *app) demo(ctx context.Context) error {
 	return nil
 }
 
-// openDemo makes sure that there is a branch to demonstrate with: a CI checks out commits.
+// openDemo opens the project as if a feature branch were checked out. A project whose rules know no such branch is
+// shown with the one it is on.
 func (a *app) openDemo(ctx context.Context) (*pipelines.Pipeline, error) {
 	p, err := a.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := p.Facts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := plan.RefOf(f); err != nil {
-		a.process.Environ = append(a.process.Environ, "GIT_BRANCH=demo")
-	}
 	if _, ok := p.Config.Environments[demoEnvironment]; ok && a.flags.env == "" {
 		a.flags.env = demoEnvironment
 	}
-	return a.open(ctx)
+	own := a.process.Environ
+	a.process.Environ = append(slices.Clone(own), "GIT_BRANCH="+demoBranch)
+	branched, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pl, err := branched.Plan(ctx, plan.Request{Environment: a.flags.env}); err == nil && pl.Err() == nil {
+		return branched, nil
+	}
+	a.process.Environ = own
+	return p, nil
 }
 
 // demoPublish opens the project anew, as a second command would.

@@ -100,7 +100,7 @@ version is 0, a breaking change asks for a minor one. The version is printed, th
 }
 
 func bumpCommand(a *app) *cobra.Command {
-	var push bool
+	var o pipelines.ReleaseOptions
 	cmd := &cobra.Command{
 		Use:   "bump VERSION|major|minor|patch|next",
 		Short: "Rewrite the version, commit it and make the release's git tag",
@@ -122,19 +122,19 @@ Running it again changes nothing. --push pushes the branch and the tag together,
 			if err != nil {
 				return err
 			}
-			release, err := p.Bump(cmd.Context(), args[0], push)
+			release, err := p.Bump(cmd.Context(), args[0], o)
 			if err != nil {
 				return err
 			}
 			return a.show(release, func(w io.Writer) error { return writeRelease(w, release) })
 		},
 	}
-	cmd.Flags().BoolVar(&push, "push", false, "push the branch and the git tag to origin")
+	releaseFlags(cmd, &o)
 	return cmd
 }
 
 func gitTagCommand(a *app) *cobra.Command {
-	var push bool
+	var o pipelines.ReleaseOptions
 	cmd := &cobra.Command{
 		Use:   "tag",
 		Short: "Make the release's git tag for the version that this commit holds",
@@ -146,19 +146,29 @@ func gitTagCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			release, err := p.Tag(cmd.Context(), push)
+			release, err := p.Tag(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			return a.show(release, func(w io.Writer) error { return writeRelease(w, release) })
 		},
 	}
-	cmd.Flags().BoolVar(&push, "push", false, "push the branch and the git tag to origin")
+	releaseFlags(cmd, &o)
 	return cmd
+}
+
+func releaseFlags(cmd *cobra.Command, o *pipelines.ReleaseOptions) {
+	cmd.Flags().BoolVar(&o.Push, "push", false, "push the branch and the git tag to origin")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check everything, change nothing, and show what would be done")
 }
 
 func writeRelease(w io.Writer, r pipelines.Release) error {
 	var b strings.Builder
+	if r.DryRun {
+		fmt.Fprintf(&b, "would set %s → %s in %s and make git tag %s\n", r.Previous, r.Version, orNone(r.Files), r.Tag)
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	if len(r.Files) > 0 {
 		fmt.Fprintf(&b, "%s → %s in %s\n", r.Previous, r.Version, strings.Join(r.Files, ", "))
 	} else {
@@ -176,4 +186,11 @@ func writeRelease(w io.Writer, r pipelines.Release) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func orNone(files []string) string {
+	if len(files) == 0 {
+		return "no file"
+	}
+	return strings.Join(files, ", ")
 }

@@ -124,6 +124,13 @@ func TestDirty(t *testing.T) {
 			f.write("dir/gen", "")
 			f.write("dir/sub/gen", "")
 		}, []string{"dir/sub/gen"}},
+		{"all of a folder ignored but for one", func(_ *testing.T, f *fixture) {
+			f.write(".gitignore", "gen/**\n!gen/keep\n")
+			f.git("add", ".")
+			f.git("commit", "-q", "-m", "x")
+			f.write("gen/keep", "")
+			f.write("gen/x", "")
+		}, []string{"gen/keep"}},
 		{"ignored here alone", func(_ *testing.T, f *fixture) {
 			f.write(".git/info/exclude", "*.tmp\n")
 			f.write("x.tmp", "")
@@ -202,6 +209,28 @@ func chmod(t *testing.T, f *fixture, name string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(filepath.Join(f.dir, name), mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A file written in the instant in which the index was written may have changed after it was added.
+func TestRacyEntriesAreNotTrusted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.commit("a", "1", "one")
+	info, err := os.Lstat(filepath.Join(f.dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	idx, err := f.open().git.Storer.Index()
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := info.ModTime().UnixNano()
+	if !(comparer{indexTime: written + 1}).untouched(idx.Entries[0], info) {
+		t.Error("an entry older than the index is not trusted")
+	}
+	if (comparer{indexTime: written}).untouched(idx.Entries[0], info) {
+		t.Error("an entry as old as the index is trusted")
 	}
 }
 

@@ -1,0 +1,140 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// recheck looks again at the tags that are to change, because a build and an upload may have taken minutes: somebody
+// else's publish in between is met by the same rules, before any tag is touched.
+func (p *Publisher) recheck(ctx context.Context, pl plan.Plan, seen Observed, jobs []*job) error {
+	g, gctx := errgroup.WithContext(ctx)
+	found := make([]map[string]string, len(jobs))
+	for i, j := range jobs {
+		found[i] = map[string]string{}
+		for _, tag := range j.tags {
+			found[i][tag.Name] = seen[j.plan.Repository][tag.Name]
+		}
+		changing := changes(j.tags, "")
+		digests := make([]string, len(changing))
+		g.Go(func() error {
+			inner, ictx := errgroup.WithContext(gctx)
+			for k, tag := range changing {
+				inner.Go(func() (err error) {
+					digests[k], err = resolve(ictx, j.target, tag.Name)
+					return err
+				})
+			}
+			if err := inner.Wait(); err != nil {
+				return err
+			}
+			for k, tag := range changing {
+				found[i][tag.Name] = digests[k]
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	again := Observed{}
+	for i, j := range jobs {
+		again[j.plan.Repository] = found[i]
+	}
+	return p.decideAll(ctx, pl, again, jobs)
+}
+
+// changes lists the tags that are to be put; an empty class means both.
+func changes(tags []Tag, class version.Class) []Tag {
+	var out []Tag
+	for _, t := range tags {
+		if (t.Action == ActionCreated || t.Action == ActionMoved) && (class == "" || t.Class == class) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (p *Publisher) tag(ctx context.Context, jobs []*job, class version.Class) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		for _, t := range changes(j.tags, class) {
+			g.Go(func() error {
+				if err := j.target.Tag(gctx, j.manifest, j.image.Descriptor, t.Name); err != nil {
+					return unfinished(err)
+				}
+				p.progress.Emit("tag", j.plan.Repository+":"+t.Name, string(t.Action))
+				return nil
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// unfinished adds what to do after a failure among the tags, where some may be set and others not.
+func unfinished(err error) error {
+	next := "all images are up and only tags are missing: run the same command again to finish"
+	if cause := fault.NextOf(err); cause != "" {
+		next = cause + "\nthen " + next
+	}
+	return &fault.Error{Op: "tag", Err: err, Next: next, Code: fault.CodeOf(err), Retryable: true}
+}
+
+// readBack asks the registry for what was just written: every tag that changed, and one index a repository byte for byte,
+// which settles that its platforms are complete.
+func (p *Publisher) readBack(ctx context.Context, jobs []*job) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, j := range jobs {
+		for i, t := range changes(j.tags, "") {
+			g.Go(func() error { return readBackTag(gctx, j, t, i == 0) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		p.progress.Emit("check", j.plan.Repository,
+			fmt.Sprintf("%d tags name %s", len(changes(j.tags, "")), short(j.image.Descriptor.Digest.String())))
+	}
+	return nil
+}
+
+func readBackTag(ctx context.Context, j *job, t Tag, whole bool) error {
+	want := j.image.Descriptor.Digest.String()
+	got, err := "", error(nil)
+	if whole {
+		var raw []byte
+		var desc ocispec.Descriptor
+		if raw, desc, err = j.target.Manifest(ctx, t.Name); err == nil {
+			got = desc.Digest.String()
+			if got == want && !bytes.Equal(raw, j.manifest) {
+				got = "other bytes under that digest"
+			}
+		}
+	} else {
+		got, err = resolve(ctx, j.target, t.Name)
+	}
+	switch {
+	case err != nil:
+		return unfinished(err)
+	case got != want:
+		return fault.New(fault.Failed, j.plan.Repository+":"+t.Name, "look who else publishes to it, then run the same command again",
+			"it was set to %s but now names %s", want, orNothing(got))
+	}
+	return nil
+}
+
+func orNothing(digest string) string {
+	if digest == "" {
+		return "nothing"
+	}
+	return digest
+}
