@@ -24,7 +24,7 @@ func TestCancel(t *testing.T) {
 	dir, temp := t.TempDir(), t.TempDir()
 	slow, pidFile := filepath.Join(dir, "slow"), filepath.Join(dir, "pid")
 	script := "#!/bin/sh\necho $$ > " + pidFile + ".new && mv " + pidFile + ".new " + pidFile + "\nexec sleep 600\n"
-	if err := os.WriteFile(slow, []byte(script), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(slow, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -95,7 +95,7 @@ func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platf
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", c.Name, err)
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // the caller removes Out with whatever is left
 	m.temp = work
 	targets := make([]target, len(platforms))
 	for i, p := range platforms {

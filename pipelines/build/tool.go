@@ -26,16 +26,20 @@ type tool struct {
 
 // fetching are the settings of the go command that say where things are and how modules are fetched. They are taken
 // from the user's environment or `go env -w` and passed on; no other setting of the go command is.
-var fetching = [...]string{
-	"GOAUTH", "GOCACHE", "GOCACHEPROG", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH", "GOPRIVATE",
-	"GOPROXY", "GOSUMDB", "GOVCS",
+func fetching() []string {
+	return []string{
+		"GOAUTH", "GOCACHE", "GOCACHEPROG", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH",
+		"GOPRIVATE", "GOPROXY", "GOSUMDB", "GOVCS",
+	}
 }
 
 // dropped are variables that change what is built, besides those that start with CGO_.
-var dropped = [...]string{
-	"GO111MODULE", "GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOBIN", "GOCOVERDIR", "GODEBUG", "GOENV",
-	"GOEXPERIMENT", "GOFIPS140", "GOFLAGS", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64", "GOROOT",
-	"GOTMPDIR", "GOTOOLCHAIN", "GOTOOLDIR", "GOWASM", "GOWORK", "GO_EXTLINK_ENABLED", "GOSSAFUNC", "PWD",
+func dropped() []string {
+	return []string{
+		"GO111MODULE", "GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOBIN", "GOCOVERDIR", "GODEBUG", "GOENV",
+		"GOEXPERIMENT", "GOFIPS140", "GOFLAGS", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64", "GOROOT",
+		"GOTMPDIR", "GOTOOLCHAIN", "GOTOOLDIR", "GOWASM", "GOWORK", "GO_EXTLINK_ENABLED", "GOSSAFUNC", "PWD",
+	}
 }
 
 // outputError is a run of the go command that failed, with what it printed.
@@ -70,11 +74,11 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	// Asked in the root folder, so that no go.mod has a say, and as the local toolchain, so that nothing is downloaded.
 	anywhere := filepath.VolumeName(path) + string(filepath.Separator)
 	env := without(g.env, func(name string) bool {
-		return name != "GOENV" && name != "GOTOOLCHAIN" && slices.Contains(dropped[:], name)
+		return name != "GOENV" && name != "GOTOOLCHAIN" && slices.Contains(dropped(), name)
 	})
 	env = append(env, "GOWORK=off", "PWD="+anywhere)
 	local := append(slices.Clone(env), "GOTOOLCHAIN=local")
-	out, err := t.run(ctx, anywhere, local, append([]string{"env", "-json", "GOVERSION"}, fetching[:]...)...)
+	out, err := t.run(ctx, anywhere, local, append([]string{"env", "-json", "GOVERSION"}, fetching()...)...)
 	if err != nil {
 		return nil, notUsable(path, err)
 	}
@@ -88,10 +92,10 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	}
 	t.setting = strings.TrimSpace(string(out))
 	t.env = without(g.env, func(name string) bool {
-		return slices.Contains(dropped[:], name) || slices.Contains(fetching[:], name) || strings.HasPrefix(name, "CGO_")
+		return slices.Contains(dropped(), name) || slices.Contains(fetching(), name) || strings.HasPrefix(name, "CGO_")
 	})
 	t.env = append(t.env, "GOENV=off")
-	for _, name := range fetching {
+	for _, name := range fetching() {
 		if v := values[name]; v != "" {
 			t.env = append(t.env, name+"="+v)
 		}

@@ -101,10 +101,10 @@ func writeEntry(ctx context.Context, archive *tar.Writer, mtime time.Time, e ent
 	return nil
 }
 
-// text is an entry with its content in memory.
-func text(name string, mode int64, data []byte) entry {
+// text is a file that everybody may read, with its content in memory.
+func text(name string, data []byte) entry {
 	return entry{
-		name: name, mode: mode, size: int64(len(data)),
+		name: name, mode: 0o644, size: int64(len(data)),
 		open: func() (io.ReadCloser, error) { return memoryReader(data), nil },
 	}
 }

@@ -78,10 +78,10 @@ func staticEntries() ([]entry, error) {
 		{name: "root/", mode: 0o700},
 		{name: "home/nonroot/", mode: 0o700, id: nonrootID},
 		{name: "tmp/", mode: 0o1777},
-		text("etc/passwd", 0o644, []byte(passwdFile)),
-		text("etc/group", 0o644, []byte(groupFile)),
-		text("etc/nsswitch.conf", 0o644, []byte(nsswitchFile)),
-		text(caFile, 0o644, caRoots()),
+		text("etc/passwd", []byte(passwdFile)),
+		text("etc/group", []byte(groupFile)),
+		text("etc/nsswitch.conf", []byte(nsswitchFile)),
+		text(caFile, caRoots()),
 	}
 	zones, err := zoneEntries()
 	if err != nil {
@@ -126,7 +126,7 @@ func zoneEntries() ([]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("time zone %s: %w", f.Name, err)
 		}
-		out = append(out, text(path.Join("usr/share/zoneinfo", f.Name), 0o644, data))
+		out = append(out, text("usr/share/zoneinfo/"+f.Name, data))
 	}
 	return out, nil
 }
