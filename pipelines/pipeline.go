@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,7 +86,7 @@ func Open(o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rel, err := filepath.Rel(real(r.Root()), real(project)); err != nil || strings.HasPrefix(rel, "..") {
+	if rel, err := filepath.Rel(resolved(r.Root()), resolved(project)); err != nil || strings.HasPrefix(rel, "..") {
 		return nil, fault.New(fault.Usage, project, "name the repository that holds it with --repo",
 			"the project is not in the git repository %s", r.Root())
 	}
@@ -143,18 +144,18 @@ func exists(file string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func abs(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
+func abs(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
 	}
-	return filepath.Join(dir, path)
+	return filepath.Join(dir, name)
 }
 
-func real(path string) string {
-	if r, err := filepath.EvalSymlinks(path); err == nil {
+func resolved(name string) string {
+	if r, err := filepath.EvalSymlinks(name); err == nil {
 		return r
 	}
-	return path
+	return name
 }
 
 // read collects the facts and the version once.
@@ -180,10 +181,6 @@ func (p *Pipeline) read(ctx context.Context) (state, error) {
 
 // inputs lists the folders that components are built from, relative to the repository.
 func (p *Pipeline) inputs() []string {
-	rel, err := filepath.Rel(real(p.repository.Root()), real(p.Project))
-	if err != nil {
-		rel = "."
-	}
 	var out []string
 	for _, name := range p.Config.ComponentNames() {
 		k := p.Config.Components[name]
@@ -193,7 +190,7 @@ func (p *Pipeline) inputs() []string {
 		} else {
 			dir = k.Dockerfile.Context
 		}
-		if in := filepath.ToSlash(filepath.Join(rel, dir)); !slices.Contains(out, in) {
+		if in := path.Join(".", p.relative(), filepath.ToSlash(dir)); !slices.Contains(out, in) {
 			out = append(out, in)
 		}
 	}

@@ -75,7 +75,7 @@ func (p *Pipeline) Next(ctx context.Context) (Proposal, error) {
 
 // relative is the project's path in the repository, "" when it is the repository itself.
 func (p *Pipeline) relative() string {
-	rel, err := filepath.Rel(real(p.repository.Root()), real(p.Project))
+	rel, err := filepath.Rel(resolved(p.repository.Root()), resolved(p.Project))
 	if err != nil || rel == "." {
 		return ""
 	}

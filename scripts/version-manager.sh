@@ -48,13 +48,13 @@ case $verb in
     ;;
   info)
     which=$(scripts/berth registry which --format json "$@")
-    version=$(scripts/berth version show "$@")
+    shown=$(scripts/berth version show --format json "$@")
     tags=$(scripts/berth version tags "$@")
-    branch=${GIT_BRANCH:-$(git branch --show-current)}
+    branch=$(field branch <<<"$shown")
     cat <<TEXT
-branch: ${branch:-(detached)}
-commit: $(git rev-parse HEAD)
-version: $version
+branch: ${branch:-(none)}
+commit: $(field commit <<<"$shown")
+version: $(field version <<<"$shown")
 tags: ${tags//$'\n'/ }
 environment: $(field environment <<<"$which")
 registry: $(field registry <<<"$which")

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
 	"github.com/berth-sh/berth/pipelines/sandbox"
@@ -182,13 +184,16 @@ func (a *app) explicit(ctx context.Context) (registry.Explicit, error) {
 		return nil, err
 	}
 	line, err := bufio.NewReader(io.LimitReader(a.process.Stdin, 1<<20)).ReadString('\n')
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", err)
 	}
 	password := strings.TrimRight(line, "\r\n")
 	if password == "" {
 		return nil, fault.New(fault.Usage, "--password-stdin", "echo $TOKEN | berth … --username NAME --password-stdin",
 			"standard input is empty")
+	}
+	if err := plan.RequireSet(p.Config, chosen); err != nil {
+		return nil, err
 	}
 	host, _, _ := strings.Cut(chosen.Prefix, "/")
 	return registry.Explicit{host: {Username: a.flags.username, Password: password, Source: "--password-stdin"}}, nil
@@ -205,10 +210,10 @@ func (a *app) screen() (report.Progress, func(string)) {
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return report.Lines(a.process.Stderr, a.process.Now), warn
 	}
-	progress, clear := report.Live(a.process.Stderr, a.process.Now)
-	a.closers = append(a.closers, clear)
+	progress, wipe := report.Live(a.process.Stderr, a.process.Now)
+	a.closers = append(a.closers, wipe)
 	return progress, func(text string) {
-		clear()
+		wipe()
 		warn(text)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/berth-sh/berth/pipelines/plan"
 )
 
 func registryCommand(a *app) *cobra.Command {
@@ -26,6 +28,11 @@ registry. With --format json the environment and the reason are printed too.`,
 			chosen, err := p.Choose(cmd.Context(), a.flags.env)
 			if err != nil {
 				return err
+			}
+			if a.flags.format == formatJSON { // which has the prefix, and so needs its variables
+				if err := plan.RequireSet(p.Config, chosen); err != nil {
+					return err
+				}
 			}
 			return a.show(chosen, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, chosen.Registry)

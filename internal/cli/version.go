@@ -46,7 +46,7 @@ func tagsCommand(a *app) *cobra.Command {
 func showVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show",
-		Short:   "Print the version of this commit",
+		Short:   "Print the version of this commit; as JSON also its commit, branch, git tag and pull request",
 		Example: `  berth version show`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +58,14 @@ func showVersionCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(map[string]string{"version": v.String()}, func(w io.Writer) error {
+			f, err := p.Facts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			shown := map[string]string{
+				"version": v.String(), "commit": f.Commit, "branch": f.Branch, "tag": f.Tag, "pullRequest": f.PullRequest,
+			}
+			return a.show(shown, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, v)
 				return err
 			})

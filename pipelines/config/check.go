@@ -22,13 +22,23 @@ func (c *Config) check() error {
 		return c.Fault([]string{"project"}, "write project: NAME", "the project has no name")
 	}
 	for _, check := range []func() error{
-		c.checkVersion, c.checkComponents, c.checkRegistries, c.checkEnvironments, c.checkPromotions,
+		c.requireShared, c.checkVersion, c.checkComponents, c.checkRegistries, c.checkEnvironments, c.checkPromotions,
 	} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	return c.checkTagRules([]string{"tags"}, c.Tags)
+}
+
+// requireShared wants the variables of what every use of the file reads.
+func (c *Config) requireShared() error {
+	for _, key := range []string{"project", "source", "version", "platforms", "tags"} {
+		if err := c.RequireSet(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Config) checkVersion() error {

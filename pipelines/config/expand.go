@@ -26,7 +26,10 @@ func expand(src *source, node ast.Node, path []string, lookup Lookup) error {
 			}
 		}
 	case *ast.MappingValueNode:
-		return expand(src, n.Value, append(path[:len(path):len(path)], n.Key.GetToken().Value), lookup)
+		if !n.Key.IsMergeKey() { // what is merged stands beside the key, not below it
+			path = append(path[:len(path):len(path)], n.Key.GetToken().Value)
+		}
+		return expand(src, n.Value, path, lookup)
 	case *ast.SequenceNode:
 		for i, v := range n.Values {
 			if err := expand(src, v, append(path[:len(path):len(path)], strconv.Itoa(i)), lookup); err != nil {
@@ -42,7 +45,10 @@ func expand(src *source, node ast.Node, path []string, lookup Lookup) error {
 	case *ast.LiteralNode:
 		return expand(src, n.Value, path, lookup)
 	case *ast.AnchorNode:
+		src.anchors[n.Name.GetToken().Value] = path
 		return expand(src, n.Value, path, lookup)
+	case *ast.AliasNode:
+		src.alias(n.Value.GetToken().Value, path)
 	case *ast.TagNode:
 		return expand(src, n.Value, path, lookup)
 	}

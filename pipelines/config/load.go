@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,14 +33,20 @@ func Load(file string, lookup Lookup) (*Config, error) {
 	return Parse(file, data, lookup)
 }
 
+// byteOrderMark is what some editors put in front of UTF-8; the parser would take it for a part of the first key.
+const byteOrderMark = "\ufeff"
+
 // Parse checks a configuration that was read already. file is only used in messages.
 func Parse(file string, data []byte, lookup Lookup) (*Config, error) {
-	doc, err := parser.ParseBytes(data, 0)
+	doc, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte(byteOrderMark)), 0)
 	if err != nil {
 		return nil, yamlFault(file, err)
 	}
 	body, err := onlyDocument(file, doc)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkKeys(file, body); err != nil {
 		return nil, err
 	}
 	c := &Config{}
@@ -103,12 +110,38 @@ func yamlFault(file string, err error) error {
 	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
 		return fault.New(fault.Usage, subject, suggest(tok.Value), "unknown key %q", tok.Value)
 	}
-	return fault.New(fault.Usage, subject, "", "%s", yerr.GetMessage())
+	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return fault.New(fault.Usage, subject, nextType, "%s was used where %s is expected", yamlName(t.SrcType), yamlName(t.DstType))
+	}
+	next := nextType
+	if _, ok := errors.AsType[*yaml.SyntaxError](err); ok {
+		next = "correct the YAML there"
+	}
+	return fault.New(fault.Usage, subject, next, "%s", yerr.GetMessage())
+}
+
+const nextType = "see docs/configuration.md, or `berth config schema`, for the keys and their types"
+
+// yamlName is what YAML calls the values of a Go type.
+func yamlName(t reflect.Type) string {
+	switch {
+	case t == nil:
+		return "null"
+	case t.Kind() == reflect.Pointer:
+		return yamlName(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "sequence"
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct:
+		return "mapping"
+	default:
+		return t.Kind().String()
+	}
 }
 
 // suggest proposes the known key that is nearest to an unknown one.
 func suggest(key string) string {
-	best, distance := "", 4
+	// A third of the letters may be wrong, and one of a short word; more is another word.
+	best, distance := "", max(1, len(key)/3)+1
 	for _, known := range keys(reflect.TypeFor[Config](), map[reflect.Type]bool{}) {
 		if d := editDistance(strings.ToLower(key), strings.ToLower(known)); d < distance {
 			best, distance = known, d

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,8 @@ type source struct {
 	file  string
 	at    map[string]*token.Position
 	unset []unset
+	// anchors are the paths of the values that have an anchor, by its name.
+	anchors map[string][]string
 }
 
 // unset is a ${VAR} whose variable the environment does not have.
@@ -27,7 +30,7 @@ type unset struct {
 const pathSeparator = "\x00"
 
 func newSource(file string, body ast.Node) *source {
-	s := &source{file: file, at: map[string]*token.Position{}}
+	s := &source{file: file, at: map[string]*token.Position{}, anchors: map[string][]string{}}
 	s.index(body, nil)
 	return s
 }
@@ -63,6 +66,37 @@ func (s *source) indexValue(v *ast.MappingValueNode, path []string) {
 	}
 	s.at[strings.Join(key, pathSeparator)] = position
 	s.index(v.Value, key)
+}
+
+// checkKeys refuses keys that are no text, such as 1 or true: the decoder would drop what stands beside them.
+func checkKeys(file string, node ast.Node) error {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		for _, v := range n.Values {
+			if err := checkKeys(file, v); err != nil {
+				return err
+			}
+		}
+	case *ast.MappingValueNode:
+		switch n.Key.(type) {
+		case *ast.StringNode, *ast.MergeKeyNode:
+			return checkKeys(file, n.Value)
+		}
+		tok := n.Key.GetToken()
+		return fault.New(fault.Usage, fmt.Sprintf("%s:%d:%d", file, tok.Position.Line, tok.Position.Column),
+			"write a plain word, or quote it", "the key %q is not text", tok.Value)
+	case *ast.SequenceNode:
+		for _, v := range n.Values {
+			if err := checkKeys(file, v); err != nil {
+				return err
+			}
+		}
+	case *ast.AnchorNode:
+		return checkKeys(file, n.Value)
+	case *ast.TagNode:
+		return checkKeys(file, n.Value)
+	}
+	return nil
 }
 
 func isScalar(n ast.Node) bool {
@@ -101,12 +135,30 @@ func (c *Config) RequireSet(path ...string) error {
 		return nil
 	}
 	for _, u := range c.source.unset {
-		if len(u.path) >= len(path) && strings.Join(u.path[:len(path)], pathSeparator) == strings.Join(path, pathSeparator) {
+		if below(u.path, path) {
 			return c.Fault(u.path, fmt.Sprintf("set it: export %s=…", u.variable),
 				"the environment variable %s is not set", u.variable)
 		}
 	}
 	return nil
+}
+
+// below reports whether path is root or stands under it.
+func below(path, root []string) bool {
+	return len(path) >= len(root) && slices.Equal(path[:len(root)], root)
+}
+
+// alias notes that the value at path is that of an anchor, so that it lacks the same variables.
+func (s *source) alias(name string, path []string) {
+	root, ok := s.anchors[name]
+	if !ok {
+		return
+	}
+	for _, u := range slices.Clone(s.unset) {
+		if below(u.path, root) {
+			s.unset = append(s.unset, unset{path: slices.Concat(path, u.path[len(root):]), variable: u.variable})
+		}
+	}
 }
 
 // Unset lists the variables that the file uses and the environment does not have, with their places.

@@ -150,6 +150,12 @@ func newPackIndex(file io.ReaderAt) (*packIndex, error) {
 			return nil, errIndexVersion
 		}
 	}
+	// A damaged table must not make FindOffset ask for more memory than the file has: names, checksums and offsets of
+	// all objects and two hashes must be there.
+	last := 8 + 1024 + int64(x.fanout[255])*(20+4+4) + 2*20 - 1
+	if _, err := file.ReadAt(head[:1], last); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,6 +10,41 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
+
+func FuzzPackIndex(f *testing.F) {
+	valid := append([]byte{0xff, 't', 'O', 'c', 0, 0, 0, 2}, bytes.Repeat([]byte{0, 0, 0, 1}, 256)...)
+	valid = append(valid, bytes.Repeat([]byte{0}, 20+4+4+40)...)
+	f.Add(valid, []byte{0})
+	f.Add(bytes.Replace(valid, []byte{0, 0, 0, 1}, []byte{0xff, 0xff, 0xff, 0xff}, -1), []byte{1})
+	f.Add(valid[:100], []byte{0xff})
+	f.Fuzz(func(t *testing.T, file, name []byte) {
+		index, err := newPackIndex(bytes.NewReader(file))
+		if err != nil {
+			return
+		}
+		var hash plumbing.Hash
+		copy(hash[:], name)
+		if offset, err := index.FindOffset(hash); err == nil && !bytes.Contains(file, hash[:]) {
+			t.Fatalf("offset %d for a hash that is not in the file", offset)
+		}
+	})
+}
+
+func FuzzIgnore(f *testing.F) {
+	f.Add("*.log\n!/a/**\r\n{x}\\ \n[", "a", "a/b.log")
+	f.Fuzz(func(t *testing.T, content, folder, name string) {
+		rules := parseIgnore([]byte(content), folder)
+		if ignored(rules, name, true) && folder != "" && !strings.HasPrefix(name, folder+"/") {
+			t.Fatalf("%q in %q ignores %q", content, folder, name)
+		}
+		// A last line that matches everything decides.
+		if all := parseIgnore([]byte("*\n"+content), ""); name != "" && !ignored(all, name, false) {
+			if !strings.Contains(content, "!") {
+				t.Fatalf("%q does not ignore %q", content, name)
+			}
+		}
+	})
+}
 
 // TestObjectsInPacks reads every object of a repository with deltas, several packs and loose objects, and checks the
 // hash of what was read.

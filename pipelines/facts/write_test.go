@@ -288,7 +288,7 @@ func TestPushWithAToken(t *testing.T) {
 		t.Errorf("remote has %s", got)
 	}
 	// Credentials never come back in an error, whatever a hook prints.
-	withSecret := strings.Replace(address, "://", "://ann:hidden-word@", 1)
+	withSecret := strings.Replace(address, "://", "://ann:"+token+"@", 1)
 	f.git("remote", "set-url", "origin", withSecret+"/r.git")
 	f.write(".git/hooks/pre-push", "#!/bin/sh\necho \"to $2 with $GIT_TOKEN\" >&2\nexit 1\n")
 	chmod(t, f, ".git/hooks/pre-push", 0o755)

@@ -61,7 +61,7 @@ func Choose(c *config.Config, f facts.Facts, environment string) (Choice, error)
 	case err != nil:
 		return Choice{}, err
 	case best != "":
-		return choice(c, best, fmt.Sprintf("%s matches %s of environment %s%s", ref, rule, best, because))
+		return choice(c, best, fmt.Sprintf("%s matches %s of environment %s%s", ref, rule, best, because)), nil
 	case f.RegistryType != "":
 		return chooseByRegistry(c, candidates, f.RegistryType)
 	default:
@@ -80,7 +80,7 @@ func chooseByName(c *config.Config, environment, registryType string) (Choice, e
 			"the environment uses registry %s, but REGISTRY_TYPE=%s asks for another",
 			c.Environments[environment].Registry, registryType)
 	}
-	return choice(c, environment, "--env "+environment)
+	return choice(c, environment, "--env "+environment), nil
 }
 
 // chooseByRegistry settles what refs could not: the one environment without refs, or else the only environment there is
@@ -89,29 +89,32 @@ func chooseByRegistry(c *config.Config, candidates []string, registryType string
 	open := slices.DeleteFunc(slices.Clone(candidates), func(e string) bool { return c.Environments[e].Refs != nil })
 	switch {
 	case len(open) == 1:
-		return choice(c, open[0], "REGISTRY_TYPE="+registryType)
+		return choice(c, open[0], "REGISTRY_TYPE="+registryType), nil
 	case len(open) == 0 && len(candidates) == 1:
-		return choice(c, candidates[0], "REGISTRY_TYPE="+registryType)
+		return choice(c, candidates[0], "REGISTRY_TYPE="+registryType), nil
 	default:
 		return Choice{}, fault.New(fault.Usage, "REGISTRY_TYPE="+registryType,
 			"name one: --env "+strings.Join(candidates, "|"), "several environments use that registry and none fits the git ref best")
 	}
 }
 
-func choice(c *config.Config, environment, reason string) (Choice, error) {
+func choice(c *config.Config, environment, reason string) Choice {
 	name := c.Environments[environment].Registry
-	if err := c.RequireSet("registries", name); err != nil {
-		return Choice{}, err
-	}
-	if err := c.RequireSet("environments", environment); err != nil {
-		return Choice{}, err
-	}
 	r := c.Registries[name]
 	kind := r.Kind
 	if kind == "" {
 		kind = string(registry.KindOf(hostOf(r.Prefix)))
 	}
-	return Choice{Environment: environment, Registry: name, Kind: kind, Prefix: r.Prefix, Reason: reason}, nil
+	return Choice{Environment: environment, Registry: name, Kind: kind, Prefix: r.Prefix, Reason: reason}
+}
+
+// RequireSet returns an error when the environment or the registry of a choice uses a variable that is not set. The
+// registry's name alone can be told without.
+func RequireSet(c *config.Config, chosen Choice) error {
+	if err := c.RequireSet("registries", chosen.Registry); err != nil {
+		return err
+	}
+	return c.RequireSet("environments", chosen.Environment)
 }
 
 func hostOf(prefix string) string {

@@ -70,6 +70,9 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 	if err != nil {
 		return Plan{}, err
 	}
+	if err := RequireSet(c, chosen); err != nil {
+		return Plan{}, err
+	}
 	ref, err := RefOf(f)
 	if err != nil {
 		return Plan{}, err

@@ -54,6 +54,7 @@ func policyCases(now time.Time) map[string]policyCase {
 		"date beyond the limit":    {status: 429, after: date(time.Hour), want: -1, tooLong: true},
 		"an overflow":              {status: 429, after: "9223372036854775807", want: -1, tooLong: true},
 		"reset":                    {err: &net.OpError{Err: os.NewSyscallError("read", syscall.ECONNRESET)}, want: time.Second},
+		"closed while writing":     {err: &net.OpError{Op: "write", Err: net.ErrClosed}, want: time.Second},
 		"unexpected EOF":           {err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF), want: time.Second},
 		"EOF":                      {err: io.EOF, want: time.Second},
 		"time-out":                 {err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: time.Second},
@@ -158,5 +159,27 @@ func TestFirstFailureOfAnUploadHandsItOn(t *testing.T) {
 	m.found("h", "sha256:b", "elsewhere")
 	if from, _, _ := m.claim(t.Context(), "h", "sha256:b"); from != "there" {
 		t.Errorf("a blob that was found is mounted from %q", from)
+	}
+}
+
+// net/http must know that it may send a request again on a new connection, and must not try with a stream.
+func TestRequestsThatMayBeSentAgainSaySo(t *testing.T) {
+	t.Parallel()
+	stream := struct{ io.Reader }{strings.NewReader("x")}
+	for name, c := range map[string]struct {
+		body io.Reader
+		want bool
+	}{"empty": {nil, true}, "in memory": {strings.NewReader("x"), true}, "a stream": {stream, false}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/", c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, ok := idempotent(req).Header["X-Idempotency-Key"]
+		if ok != c.want || len(value) != 0 {
+			t.Errorf("%s: %v, %v", name, value, ok)
+		}
+		if len(req.Header) != 0 {
+			t.Errorf("%s: the caller's request was changed: %v", name, req.Header)
+		}
 	}
 }
