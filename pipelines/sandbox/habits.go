@@ -10,8 +10,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/registry"
 )
 
-// habits are what a kind does differently from the specification's plain registry. They follow the registries' own
-// documentation and source; see REGISTRIES in the project's notes for where each one was seen.
+// habits are what a kind does differently from the specification's plain registry. They follow the registries'
+// own documentation and source.
 type habits struct {
 	// tokens is the path of the token server; "" means Basic authentication.
 	tokens string
