@@ -30,22 +30,6 @@ func FuzzPackIndex(f *testing.F) {
 	})
 }
 
-func FuzzIgnore(f *testing.F) {
-	f.Add("*.log\n!/a/**\r\n{x}\\ \n[", "a", "a/b.log")
-	f.Fuzz(func(t *testing.T, content, folder, name string) {
-		rules := parseIgnore([]byte(content), folder)
-		if ignored(rules, name, true) && folder != "" && !strings.HasPrefix(name, folder+"/") {
-			t.Fatalf("%q in %q ignores %q", content, folder, name)
-		}
-		// A last line that matches everything decides.
-		if all := parseIgnore([]byte("*\n"+content), ""); name != "" && !ignored(all, name, false) {
-			if !strings.Contains(content, "!") {
-				t.Fatalf("%q does not ignore %q", content, name)
-			}
-		}
-	})
-}
-
 // TestObjectsInPacks reads every object of a repository with deltas, several packs and loose objects, and checks the
 // hash of what was read.
 func TestObjectsInPacks(t *testing.T) {
