@@ -45,7 +45,10 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 		return nil, nil, fault.New(fault.Failed, "", "set TMPDIR to a folder with room", "no temporary folder: %w", err)
 	}
 	release = func() { _ = os.RemoveAll(work) }
-	b := builder{pipeline: p, state: s, created: created, work: work, static: image.Static(), toolchain: build.NewGo(p.options.Environ)}
+	b := builder{
+		pipeline: p, state: s, created: created, work: work,
+		static: image.Static(), toolchain: build.NewGo(p.options.Environ),
+	}
 	p.options.Progress.Emit("start", "building", strings.Join(names, ", "))
 	images = make([]image.Index, len(names))
 	g, gctx := errgroup.WithContext(ctx)
@@ -71,8 +74,8 @@ func (p *Pipeline) created(s state) (time.Time, error) {
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || seconds < 0 {
-		return time.Time{}, fault.New(fault.Usage, "SOURCE_DATE_EPOCH="+text, "set it to whole seconds since 1970, or unset it",
-			"it is not a number of seconds")
+		return time.Time{}, fault.New(fault.Usage, "SOURCE_DATE_EPOCH="+text,
+			"set it to whole seconds since 1970, or unset it", "it is not a number of seconds")
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }
@@ -189,7 +192,8 @@ func (b builder) base(ctx context.Context, name string, k config.Component) (ima
 	}
 	d, err := digest.Parse(hash)
 	if err != nil {
-		return image.Base{}, b.pipeline.Config.Fault([]string{"components", name, "base"}, "write NAME@sha256:…", "%q: %w", k.Base, err)
+		return image.Base{}, b.pipeline.Config.Fault([]string{"components", name, "base"},
+			"write NAME@sha256:…", "%q: %w", k.Base, err)
 	}
 	r, err := b.pipeline.client.Repository(repository)
 	if err != nil {

@@ -49,7 +49,8 @@ func (p *Pipeline) Check() (Checked, error) {
 			return Checked{}, err
 		}
 		if !got.Equal(want) {
-			return Checked{}, fault.New(fault.Usage, name, fmt.Sprintf("write the same version in both, or: berth version bump %s", want),
+			return Checked{}, fault.New(fault.Usage, name,
+				fmt.Sprintf("write the same version in both, or: berth version bump %s", want),
 				"it says %s, but %s says %s", got, p.Config.Version.File, want)
 		}
 	}

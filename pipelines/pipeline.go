@@ -113,7 +113,8 @@ func locate(o Options) (file, project string, err error) {
 	case o.Project != "":
 		project = abs(o.Dir, o.Project)
 		if info, err := os.Stat(project); err != nil || !info.IsDir() {
-			return "", "", fault.New(fault.Usage, "--project "+o.Project, "name the folder that holds berth.yaml", "there is no such folder")
+			return "", "", fault.New(fault.Usage, "--project "+o.Project,
+				"name the folder that holds berth.yaml", "there is no such folder")
 		}
 	case o.Config != "":
 		project = filepath.Dir(abs(o.Dir, o.Config))

@@ -213,7 +213,8 @@ func (p *Pipeline) rewrites(ctx context.Context, v *semver.Version) (map[string]
 			return nil, err
 		}
 		if !bytes.Equal(now, committed) && !bytes.Equal(now, wanted) {
-			return nil, fault.New(fault.Usage, name, "commit or undo them (git checkout "+inRepo+"), then run the same command again",
+			return nil, fault.New(fault.Usage, name,
+				"commit or undo them (git checkout "+inRepo+"), then run the same command again",
 				"the file has changes that are not committed")
 		}
 		if !bytes.Equal(committed, wanted) {

@@ -35,7 +35,7 @@ comes from the remote "origin". An existing file is kept unless --force is given
 			if a.flags.config != "" {
 				file = a.path(a.flags.config)
 			}
-			return a.initialise(cmd, dir, file, prefix, force)
+			return a.initialise(dir, file, prefix, force)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace an existing file")
@@ -43,7 +43,7 @@ comes from the remote "origin". An existing file is kept unless --force is given
 	return cmd
 }
 
-func (a *app) initialise(cmd *cobra.Command, dir, file, prefix string, force bool) error {
+func (a *app) initialise(dir, file, prefix string, force bool) error {
 	repository, err := facts.Open(dir)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (a *app) initialise(cmd *cobra.Command, dir, file, prefix string, force boo
 	if force {
 		flag = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	f, err := os.OpenFile(file, flag, 0o644) //nolint:gosec // a file of the repository
+	f, err := os.OpenFile(file, flag, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Usage, file, "edit it, or replace it with --force", "the file exists already")
 	}

@@ -109,7 +109,7 @@ func (a *app) savePlan(pl plan.Plan, out string) error {
 	if err := report.JSON(&b, pl); err != nil {
 		return err
 	}
-	if err := os.WriteFile(a.path(out), b.Bytes(), 0o644); err != nil { //nolint:gosec // a plan holds no secret
+	if err := os.WriteFile(a.path(out), b.Bytes(), 0o644); err != nil {
 		return fault.New(fault.Usage, out, "name a file in a folder that exists", "cannot save the plan: %w", err)
 	}
 	return nil

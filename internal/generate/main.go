@@ -33,7 +33,7 @@ func write(root string) error {
 		return err
 	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(root, name), data, 0o644); err != nil { //nolint:gosec // files of the repository
+		if err := os.WriteFile(filepath.Join(root, name), data, 0o644); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,8 @@ func (c *Config) checkVersion() error {
 	}
 	for i, f := range c.Version.Bump {
 		if !inside(f) {
-			return c.Fault([]string{"version", "bump", fmt.Sprint(i)}, "name files of the project", "%q is outside the project", f)
+			return c.Fault([]string{"version", "bump", fmt.Sprint(i)},
+				"name files of the project", "%q is outside the project", f)
 		}
 	}
 	return c.checkPlatforms([]string{"platforms"}, c.Platforms)
@@ -146,7 +147,8 @@ func inside(p string) bool {
 func (c *Config) checkGlobs(at, globs []string) error {
 	for i, g := range globs {
 		if g == "" || !doublestar.ValidatePattern(g) {
-			return c.Fault(append(slices.Clone(at), fmt.Sprint(i)), "write for example main, release/* or **", "%q is not a glob", g)
+			return c.Fault(append(slices.Clone(at), fmt.Sprint(i)),
+				"write for example main, release/* or **", "%q is not a glob", g)
 		}
 	}
 	return nil
@@ -156,7 +158,8 @@ func (c *Config) checkTagRules(at []string, rules []TagRule) error {
 	for i, r := range rules {
 		here := append(slices.Clone(at), fmt.Sprint(i))
 		if (r.Tag == "") == (r.Branch == "") {
-			return c.Fault(here, "keep tag for git tags or branch for branches", "a tag rule needs exactly one of tag and branch")
+			return c.Fault(here, "keep tag for git tags or branch for branches",
+				"a tag rule needs exactly one of tag and branch")
 		}
 		if err := c.checkGlobs(here, []string{r.Tag + r.Branch}); err != nil {
 			return err

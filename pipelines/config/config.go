@@ -216,7 +216,8 @@ func (c *Config) WritersOf(environment string) []string {
 	return c.Registries[e.Registry].Writers
 }
 
-// Match reports whether a glob of berth.yaml matches a git ref or an image tag. A single * stops at slashes, ** does not.
+// Match reports whether a glob of berth.yaml matches a git ref or an image tag. A single * stops at slashes, ** does
+// not.
 func Match(glob, name string) bool {
 	// Globs are checked when the file is loaded, so that an error cannot happen here.
 	ok, err := doublestar.Match(glob, name)

@@ -19,8 +19,8 @@ import (
 // Lookup returns the value of an environment variable and whether it is set, like [os.LookupEnv].
 type Lookup func(name string) (string, bool)
 
-// Load reads and checks the configuration in file. Its errors are faults with [fault.Usage] that name file, line, column
-// and the fix.
+// Load reads and checks the configuration in file. Its errors are faults with [fault.Usage] that name file, line,
+// column and the fix.
 func Load(file string, lookup Lookup) (*Config, error) {
 	data, err := os.ReadFile(file)
 	switch {
@@ -54,7 +54,8 @@ func Parse(file string, data []byte, lookup Lookup) (*Config, error) {
 	if err := expand(src, body, nil, lookup); err != nil {
 		return nil, err
 	}
-	if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
+	// The parser has refused keys that are there twice. The decoder would count one that overrides a merged one as well.
+	if err := yaml.NodeToValue(body, c, yaml.Strict(), yaml.AllowDuplicateMapKey()); err != nil {
 		return nil, yamlFault(file, err)
 	}
 	c.source = src
@@ -111,7 +112,8 @@ func yamlFault(file string, err error) error {
 		return fault.New(fault.Usage, subject, suggest(tok.Value), "unknown key %q", tok.Value)
 	}
 	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
-		return fault.New(fault.Usage, subject, nextType, "%s was used where %s is expected", yamlName(t.SrcType), yamlName(t.DstType))
+		return fault.New(fault.Usage, subject, nextType, "%s was used where %s is expected",
+			yamlName(t.SrcType), yamlName(t.DstType))
 	}
 	next := nextType
 	if _, ok := errors.AsType[*yaml.SyntaxError](err); ok {

@@ -16,8 +16,8 @@ import (
 // found is a component that a folder tree suggests.
 type found struct{ name, dir, pkg, dockerfile string }
 
-// Scaffold writes a first configuration for a folder tree: Go main packages and Dockerfiles become components. prefix is
-// the registry's host and owner. The text is a valid configuration.
+// Scaffold writes a first configuration for a folder tree: Go main packages and Dockerfiles become components. prefix
+// is the registry's host and owner. The text is a valid configuration.
 func Scaffold(tree fs.FS, project, prefix string) ([]byte, error) {
 	components, versionFile, err := scan(tree)
 	if err != nil {
@@ -135,12 +135,13 @@ func scaffoldText(components []found, versionFile, project, prefix string) strin
 	if name == "" {
 		name = "project"
 	}
-	fmt.Fprintf(&b, "# berth.yaml: which images this repository builds, and where they go. Check it with: berth config check\n")
+	b.WriteString("# Which images this repository builds, and where they go. Check it with: berth config check\n")
 	fmt.Fprintf(&b, "apiVersion: %s\nproject: %q\nversion:\n", APIVersion, name)
 	if versionFile == "" {
 		versionFile = VersionFromGit
 	}
-	fmt.Fprintf(&b, "  file: %q          # a file with the version, or git for the newest tag\n  gitTag: v{version}\n", versionFile)
+	fmt.Fprintf(&b, "  file: %q   # a file with the version, or git for the newest tag\n", versionFile)
+	b.WriteString("  gitTag: v{version}\n")
 	b.WriteString("platforms: [linux/amd64, linux/arm64]\ncomponents:\n")
 	for _, c := range components {
 		if c.dockerfile != "" {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -68,7 +69,9 @@ func (s *source) indexValue(v *ast.MappingValueNode, path []string) {
 	s.index(v.Value, key)
 }
 
-// checkKeys refuses keys that are no text, such as 1 or true: the decoder would drop what stands beside them.
+// checkKeys refuses keys that are no text, such as 1 or true: the decoder would drop what stands beside them. It puts
+// merged mappings in front of the keys beside them, which override them: the decoder lets the last one win.
+// Source: https://yaml.org/type/merge.html
 func checkKeys(file string, node ast.Node) error {
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -77,6 +80,9 @@ func checkKeys(file string, node ast.Node) error {
 				return err
 			}
 		}
+		slices.SortStableFunc(n.Values, func(a, b *ast.MappingValueNode) int {
+			return cmp.Compare(rank(a), rank(b))
+		})
 	case *ast.MappingValueNode:
 		switch n.Key.(type) {
 		case *ast.StringNode, *ast.MergeKeyNode:
@@ -97,6 +103,13 @@ func checkKeys(file string, node ast.Node) error {
 		return checkKeys(file, n.Value)
 	}
 	return nil
+}
+
+func rank(v *ast.MappingValueNode) int {
+	if v.Key.IsMergeKey() {
+		return 0
+	}
+	return 1
 }
 
 func isScalar(n ast.Node) bool {

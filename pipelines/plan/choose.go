@@ -94,7 +94,8 @@ func chooseByRegistry(c *config.Config, candidates []string, registryType string
 		return choice(c, candidates[0], "REGISTRY_TYPE="+registryType), nil
 	default:
 		return Choice{}, fault.New(fault.Usage, "REGISTRY_TYPE="+registryType,
-			"name one: --env "+strings.Join(candidates, "|"), "several environments use that registry and none fits the git ref best")
+			"name one: --env "+strings.Join(candidates, "|"),
+			"several environments use that registry and none fits the git ref best")
 	}
 }
 

@@ -52,8 +52,8 @@ func refuseMove(p plan.Plan, x candidate, tag version.Tag, now held) *plan.Refus
 		Next: "give this commit a version of its own: berth version bump patch",
 	}
 	if now.revision == p.Commit {
-		r.Next = "the same commit gave other bytes: build with the platforms, the VERSION and the Go toolchain of the first time, " +
-			"or make a new commit"
+		r.Next = "the same commit gave other bytes: build with the platforms, the VERSION and the Go toolchain of the " +
+			"first time, or make a new commit"
 	}
 	return r
 }

@@ -130,7 +130,8 @@ func TestVersionTagsNeverMove(t *testing.T) {
 		"of no commit":      {held{digest: theirs}, []string{theirs, "unknown", ours, ourCommit}, "berth version bump patch"},
 		"of the same commit": {
 			held{digest: theirs, revision: ourCommit, version: semver.MustParse("1.0.0")},
-			[]string{theirs, ours, ourCommit}, "the same commit gave other bytes",
+			[]string{theirs, ours, ourCommit},
+			"the same commit gave other bytes",
 		},
 	}
 	for name, c := range cases {

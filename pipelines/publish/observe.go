@@ -102,9 +102,8 @@ func describe(ctx context.Context, t Target, digest string) (held, error) {
 	var m struct {
 		Annotations map[string]string `json:"annotations"`
 	}
-	if json.Unmarshal(raw, &m) != nil {
-		return h, nil // not ours: nothing is known of it
-	}
+	// What is no JSON, or has other annotations, was put there by another tool, and nothing is known of it.
+	_ = json.Unmarshal(raw, &m)
 	h.revision = m.Annotations[ocispec.AnnotationRevision]
 	if v, err := semver.StrictNewVersion(m.Annotations[ocispec.AnnotationVersion]); err == nil {
 		h.version = v

@@ -83,7 +83,8 @@ func (r Receipt) Markdown(w io.Writer) error {
 		}
 		t.Add("`"+x.Repository+"`", strings.Join(tags, "<br>"), strings.Join(x.Platforms, "<br>"), "`"+x.Digest+"`")
 	}
-	if _, err := fmt.Fprintf(w, "### Published %s to %s\n\nCommit `%s`\n\n", r.Version, r.Environment, r.Commit); err != nil {
+	_, err := fmt.Fprintf(w, "### Published %s to %s\n\nCommit `%s`\n\n", r.Version, r.Environment, r.Commit)
+	if err != nil {
 		return err
 	}
 	return t.Markdown(w)

@@ -88,8 +88,8 @@ func unfinished(err error) error {
 	return &fault.Error{Op: "tag", Err: err, Next: next, Code: fault.CodeOf(err), Retryable: true}
 }
 
-// readBack asks the registry for what was just written: every tag that changed, and one index a repository byte for byte,
-// which settles that its platforms are complete.
+// readBack asks the registry for what was just written: every tag that changed, and one index a repository byte for
+// byte, which settles that its platforms are complete.
 func (p *Publisher) readBack(ctx context.Context, jobs []*job) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, j := range jobs {
@@ -126,7 +126,8 @@ func readBackTag(ctx context.Context, j *job, t Tag, whole bool) error {
 	case err != nil:
 		return unfinished(err)
 	case got != want:
-		return fault.New(fault.Failed, j.plan.Repository+":"+t.Name, "look who else publishes to it, then run the same command again",
+		return fault.New(fault.Failed, j.plan.Repository+":"+t.Name,
+			"look who else publishes to it, then run the same command again",
 			"it was set to %s but now names %s", want, orNothing(got))
 	}
 	return nil

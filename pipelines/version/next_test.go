@@ -64,8 +64,11 @@ func TestNext(t *testing.T) {
 		{"nothing", "1.2.3", "1.2.3", nil, nil},
 		{"nothing that counts", "1.2.3", "1.2.3", []Message{noise}, nil},
 		{"patch", "1.2.3", "1.2.4", []Message{noise, fix}, []string{"patch: fix: b"}},
-		{"greatest wins, order kept", "1.2.3", "1.3.0", []Message{fix, feat, fix},
-			[]string{"patch: fix: b", "minor: feat: a", "patch: fix: b"}},
+		{
+			"greatest wins, order kept", "1.2.3", "1.3.0",
+			[]Message{fix, feat, fix},
+			[]string{"patch: fix: b", "minor: feat: a", "patch: fix: b"},
+		},
 		{"major", "1.2.3", "2.0.0", []Message{fix, breaking}, []string{"patch: fix: b", "major: feat!: c"}},
 		{"breaking before 1.0", "0.4.1", "0.5.0", []Message{breaking}, []string{"minor: feat!: c"}},
 		{"fix before 1.0", "0.4.1", "0.4.2", []Message{fix}, []string{"patch: fix: b"}},

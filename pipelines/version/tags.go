@@ -118,13 +118,11 @@ func ruleName(rule config.TagRule, template string) string {
 
 // belowGlob drops the folders that a glob names literally: under feature/** the branch feature/auth is "auth".
 func belowGlob(glob, branch string) string {
-	literal := glob
-	if i := strings.IndexAny(glob, `*?[{\`); i >= 0 {
-		literal = glob[:i]
-	} else {
+	wild := strings.IndexAny(glob, `*?[{\`)
+	if wild < 0 {
 		return branch
 	}
-	folder := literal[:strings.LastIndex(literal, "/")+1]
+	folder := glob[:strings.LastIndex(glob[:wild], "/")+1]
 	if rest, ok := strings.CutPrefix(branch, folder); ok && rest != "" {
 		return rest
 	}
