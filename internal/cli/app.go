@@ -73,7 +73,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 func (a *app) complete(cmd *cobra.Command, flag string, values func(*pipelines.Pipeline) []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag,
 		func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
@@ -123,7 +123,7 @@ func (a *app) options() pipelines.Options {
 }
 
 // open opens the project for verbs that ask no registry.
-func (a *app) open(context.Context) (*pipelines.Pipeline, error) {
+func (a *app) open() (*pipelines.Pipeline, error) {
 	return pipelines.Open(a.options())
 }
 
@@ -175,7 +175,7 @@ func (a *app) explicit(ctx context.Context) (registry.Explicit, error) {
 	if !a.flags.passwordStdin {
 		return registry.Explicit{}, nil
 	}
-	p, err := a.open(ctx)
+	p, err := a.open()
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ agree. Errors name line and column. Variables without a value are listed; they m
 		Example: `  berth config check`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}

@@ -83,7 +83,7 @@ func (a *app) demo(ctx context.Context) error {
 // openDemo opens the project as if a feature branch were checked out. A project whose rules know no such branch is
 // shown with the one it is on.
 func (a *app) openDemo(ctx context.Context) (*pipelines.Pipeline, error) {
-	p, err := a.open(ctx)
+	p, err := a.open()
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (a *app) openDemo(ctx context.Context) (*pipelines.Pipeline, error) {
 	}
 	own := a.process.Environ
 	a.process.Environ = append(slices.Clone(own), "GIT_BRANCH="+demoBranch)
-	branched, err := a.open(ctx)
+	branched, err := a.open()
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ comes from the remote "origin". An existing file is kept unless --force is given
 		Example: `  berth init
   berth init --registry quay.io/acme`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			dir := a.process.Dir
 			if a.flags.project != "" {
 				dir = a.path(a.flags.project)

@@ -50,7 +50,7 @@ No registry is asked and nothing is built. A plan with refusals is shown too; th
 	selected := a.selectFlags(cmd)
 	cmd.Flags().StringVar(&out, "plan-out", "", "also save the plan to this file, for publish --plan")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, err := a.open(cmd.Context())
+		p, err := a.open()
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,8 @@ func (a *app) loadPlan(file string) (plan.Plan, error) {
 	var pl plan.Plan
 	data, err := os.ReadFile(a.path(file))
 	if err != nil {
-		return pl, fault.New(fault.Usage, "--plan "+file, "save one: berth plan --plan-out "+file, "cannot read the plan: %w", err)
+		return pl, fault.New(fault.Usage, "--plan "+file, "save one: berth plan --plan-out "+file,
+			"cannot read the plan: %w", err)
 	}
 	if err = decode(data, &pl); err == nil && (len(pl.Images) == 0 || pl.Environment == "") {
 		err = errors.New("it names no environment or no image")

@@ -63,11 +63,10 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 		request, saved = requestOf(loaded), &loaded
 		a.flags.env = loaded.Environment
 	}
-	open := a.openOnline
-	if f.dryRun {
-		open = a.open
+	p, err := a.open()
+	if !f.dryRun && err == nil {
+		p, err = a.openOnline(cmd.Context())
 	}
-	p, err := open(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -139,7 +138,8 @@ func writeReceipt(w io.Writer, r publish.Receipt, sandboxed bool) error {
 		where = " (sandbox)"
 	}
 	_, err := fmt.Fprintf(w, "\n%s %s published to %s on %s%s: %d blobs, %s, %d manifests uploaded\n",
-		plural(len(r.Images), "image"), r.Version, r.Environment, r.Registry, where, sum.Blobs, size(sum.Bytes), sum.Manifests)
+		plural(len(r.Images), "image"), r.Version, r.Environment, r.Registry, where,
+		sum.Blobs, size(sum.Bytes), sum.Manifests)
 	return err
 }
 

@@ -21,7 +21,7 @@ registry. With --format json the environment and the reason are printed too.`,
   GITHUB_REF=refs/heads/main berth registry which --format json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ meanwhile shows up at once.`,
   crane ls localhost:5005/ghcr.io/brunovlucena/knative-lambda-builder`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func tagsCommand(a *app) *cobra.Command {
   GIT_BRANCH=develop berth version tags`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func showVersionCommand(a *app) *cobra.Command {
 		Example: `  berth version show`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}
@@ -85,7 +85,7 @@ version is 0, a breaking change asks for a minor one. The version is printed, th
   berth version bump next`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ Running it again changes nothing. --push pushes the branch and the tag together,
 		},
 		ValidArgs: []string{"major", "minor", "patch", "next"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ func gitTagCommand(a *app) *cobra.Command {
   berth version tag --push`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
+			p, err := a.open()
 			if err != nil {
 				return err
 			}
