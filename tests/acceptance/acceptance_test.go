@@ -3,7 +3,6 @@
 package acceptance
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -53,7 +52,7 @@ func TestScripts(t *testing.T) {
 // setup gives a script an empty home, git with fixed names and dates, and Go without a network. No variable of a CI, of
 // git or of a registry comes in from outside. Go's caches are shared, so that the standard library is compiled once.
 func setup(env *testscript.Env) error {
-	goEnv, err := goCaches()
+	local, err := localGo()
 	if err != nil {
 		return err
 	}
@@ -62,23 +61,26 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Vars = append(env.Vars, "HOME="+home, "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off")
-	env.Vars = append(env.Vars, goEnv...)
+	env.Vars = append(env.Vars, "GOCACHE="+local.GOCACHE, "GOMODCACHE="+local.GOMODCACHE)
 	env.Vars = append(env.Vars, gitEnv()...)
 	env.Values[runningKey{}] = &serving{}
 	return nil
 }
 
-// goCaches asks the go command once where it keeps compiled packages.
-var goCaches = sync.OnceValues(func() ([]string, error) {
-	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE").Output()
+// toolchain is what the go command says of itself.
+type toolchain struct{ GOCACHE, GOMODCACHE, GOVERSION string }
+
+// localGo asks the go command once.
+var localGo = sync.OnceValues(func() (toolchain, error) {
+	var t toolchain
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOVERSION").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &t)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
+		return t, fmt.Errorf("go env: %w", err)
 	}
-	var values map[string]string
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&values); err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
-	}
-	return []string{"GOCACHE=" + values["GOCACHE"], "GOMODCACHE=" + values["GOMODCACHE"]}, nil
+	return t, nil
 })
 
 // gitEnv makes the same commit hashes on every machine.

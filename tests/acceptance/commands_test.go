@@ -34,8 +34,8 @@ func commands() map[string]command {
 }
 
 // project makes a git repository in a new folder and goes there: the files of testdata/project, over them those that the
-// script itself has in that folder, in one commit on main. $COMMIT, $COMMIT12 and $SHA are its hash,
-// whole and cut.
+// script itself has in that folder, in one commit on main. web/go.mod pins this
+// machine's Go. $COMMIT, $COMMIT12 and $SHA are the commit's hash, whole and cut.
 //
 //	project DIR
 func project(ts *testscript.TestScript, _ bool, args []string) {
@@ -44,6 +44,7 @@ func project(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(copyProject(dir))
+	ts.Check(pinGo(filepath.Join(dir, "web", "go.mod")))
 	ts.Check(ts.Chdir(dir))
 	git(ts, "init", "--quiet", "--initial-branch=main")
 	git(ts, "add", "--all")
@@ -75,6 +76,19 @@ func copyProject(dir string) error {
 		}
 		return os.WriteFile(to, data, 0o644)
 	})
+}
+
+// pinGo names the Go release of this machine, so that nothing is downloaded and nothing is warned about.
+func pinGo(file string) error {
+	local, err := localGo()
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil || bytes.Contains(data, []byte("\ntoolchain ")) {
+		return err
+	}
+	return os.WriteFile(file, append(data, "\ntoolchain "+local.GOVERSION+"\n"...), 0o644)
 }
 
 // commit commits everything in the work tree at a given time and sets the hashes as project does.
