@@ -111,10 +111,11 @@ func (c *Config) checkPromotions() error {
 			if _, ok := c.Environments[from]; !ok {
 				return c.unknown(at, "environment", from, c.EnvironmentNames())
 			}
-			if slices.Contains(road, from) {
-				slices.Reverse(road)
+			if i := slices.Index(road, from); i >= 0 {
+				circle := append(road[i:], from)
+				slices.Reverse(circle)
 				return c.Fault(at, "let one of them be published to, without promote",
-					"promotions go in a circle: %s", strings.Join(append([]string{from}, road...), " → "))
+					"promotions go in a circle: %s", strings.Join(circle, " → "))
 			}
 			road = append(road, from)
 		}

@@ -198,17 +198,13 @@ func TestAnchorsAndMergeKeys(t *testing.T) {
   other: {<<: *main, prefix: quay.io/acme}
   third: {prefix: quay.io/third, writers: *who}
   fourth: *main
-  fifth: {prefix: quay.io/fifth, <<: *main}
-  sixth: &sixth {prefix: quay.io/sixth, kind: oci}
-  seventh: {<<: [*sixth, *main]}`))
+  fifth: {prefix: quay.io/fifth, <<: *main}`))
 	for name, want := range map[string]config.Registry{
-		"main":  {Prefix: "ghcr.io/acme", Writers: []string{"robot"}},
-		"other": {Prefix: "quay.io/acme", Writers: []string{"robot"}},
-		"third": {Prefix: "quay.io/third", Writers: []string{"robot"}},
-		// Of several, the first one wins.
-		"seventh": {Prefix: "quay.io/sixth", Kind: "oci", Writers: []string{"robot"}},
-		"fifth":   {Prefix: "quay.io/fifth", Writers: []string{"robot"}},
-		"fourth":  {Prefix: "ghcr.io/acme", Writers: []string{"robot"}},
+		"main":   {Prefix: "ghcr.io/acme", Writers: []string{"robot"}},
+		"other":  {Prefix: "quay.io/acme", Writers: []string{"robot"}},
+		"third":  {Prefix: "quay.io/third", Writers: []string{"robot"}},
+		"fifth":  {Prefix: "quay.io/fifth", Writers: []string{"robot"}},
+		"fourth": {Prefix: "ghcr.io/acme", Writers: []string{"robot"}},
 	} {
 		if diff := cmp.Diff(want, c.Registries[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)
