@@ -51,6 +51,8 @@ func TestFilesThatAreNotYAML(t *testing.T) {
 		"an alias of naught": {valid + "source: *nope\n", `berth.yaml:9:10: could not find alias "nope"`, "correct the YAML"},
 		"a number as key":    {valid + "1: 2\n", `berth.yaml:9:1: the key "1" is not text`, "quote it"},
 		"a truth as key":     {with("dir: cmd/web", "env: {true: x}"), `berth.yaml:4:20: the key "true" is not text`, "quote it"},
+		"a tag on a map":     {valid + "platforms: !!set {a, b}\n", "berth.yaml:9:12: the YAML tag !!set has no use here", "remove it"},
+		"a tag of one's own": {with("project: web", "project: !name web"), "berth.yaml:2:10: the YAML tag !name has no use here", "remove it"},
 		"nothing as key":     {with("main: {prefix", "null: {prefix"), `berth.yaml:6:3: the key "null" is not text`, "quote it"},
 	})
 }

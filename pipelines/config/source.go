@@ -100,7 +100,11 @@ func checkKeys(file string, node ast.Node) error {
 	case *ast.AnchorNode:
 		return checkKeys(file, n.Value)
 	case *ast.TagNode:
-		return checkKeys(file, n.Value)
+		// No key of the file needs another, and the decoder panics on some.
+		if n.Start.Value != "!!str" || !isScalar(n.Value) {
+			return fault.New(fault.Usage, fmt.Sprintf("%s:%d:%d", file, n.Start.Position.Line, n.Start.Position.Column),
+				"remove it", "the YAML tag %s has no use here", n.Start.Value)
+		}
 	}
 	return nil
 }
