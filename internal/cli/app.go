@@ -72,7 +72,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 // complete offers values of the configuration to the shell. An error offers nothing, as a shell has no place for it.
 func (a *app) complete(cmd *cobra.Command, flag string, values func(*pipelines.Pipeline) []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag,
-		func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			p, err := a.open()
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp

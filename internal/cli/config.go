@@ -18,7 +18,7 @@ func configCommand(a *app) *cobra.Command {
 agree. Errors name line and column. Variables without a value are listed; they matter only where they are used.`,
 		Example: `  berth config check`,
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			p, err := a.open()
 			if err != nil {
 				return err

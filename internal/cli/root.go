@@ -30,7 +30,7 @@ type Process struct {
 // Run executes a command line and returns the exit code of the contract in package fault.
 func Run(ctx context.Context, p Process) int {
 	a := newApp(p)
-	root := newRoot(a)
+	root := newRoot(a) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(p.Args[1:])
 	err := root.ExecuteContext(ctx)
 	a.close()

@@ -97,7 +97,8 @@ func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
 	server := httptest.NewServer(faultproxy.New(nil, hang))
 	t.Cleanup(server.Close)
 	for name, rt := range map[string]http.RoundTripper{
-		"server": new(http.Transport), "wrapped": faultproxy.New(nil, hang).Wrap(nil)} {
+		"server": new(http.Transport), "wrapped": faultproxy.New(nil, hang).Wrap(nil),
+	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() {

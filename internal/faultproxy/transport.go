@@ -2,6 +2,7 @@ package faultproxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -27,7 +28,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if f.Reset {
 			limit = f.ResetAfter
 		}
-		if _, err := io.CopyN(io.Discard, r.Body, limit); err != nil && err != io.EOF {
+		if _, err := io.CopyN(io.Discard, r.Body, limit); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 	}
@@ -44,9 +45,11 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Response{Status: http.StatusText(f.Status), StatusCode: f.Status, Proto: "HTTP/1.1", ProtoMajor: 1,
+	return &http.Response{
+		Status: http.StatusText(f.Status), StatusCode: f.Status, Proto: "HTTP/1.1", ProtoMajor: 1,
 		ProtoMinor: 1, Header: header, Body: io.NopCloser(strings.NewReader(f.Body)), ContentLength: int64(len(f.Body)),
-		Request: r}, nil
+		Request: r,
+	}, nil
 }
 
 // pass sends the request on and spoils the answer where the fault says so.

@@ -209,7 +209,7 @@ func (c comparer) same(e *index.Entry) (bool, error) {
 	if c.untouched(e, info) {
 		return true, nil
 	}
-	same, err := c.sameContent(e, full, info, link)
+	same, err := c.sameContent(e, full, link)
 	if err != nil && gone(err) {
 		return false, nil
 	}
@@ -239,7 +239,7 @@ func sameTime(recorded, actual int64) bool {
 	return recorded == actual || recorded%second == 0 && recorded/second == actual/second
 }
 
-func (c comparer) sameContent(e *index.Entry, full string, info fs.FileInfo, link bool) (bool, error) {
+func (c comparer) sameContent(e *index.Entry, full string, link bool) (bool, error) {
 	if link {
 		target, err := os.Readlink(full)
 		return plumbing.ComputeHash(plumbing.BlobObject, []byte(filepath.ToSlash(target))) == e.Hash, err

@@ -240,8 +240,10 @@ func TestDirtyInputs(t *testing.T) {
 	f.write(".gitignore", "/in/gen/\n")
 	f.git("add", ".")
 	f.commit("in/a", "1", "one")
-	for _, name := range []string{"in/new", "in/deep/new", "in/gen/new", "inside/new", "out/new", "new",
-		".berth/state", "in/.berth/state"} {
+	for _, name := range []string{
+		"in/new", "in/deep/new", "in/gen/new", "inside/new", "out/new", "new",
+		".berth/state", "in/.berth/state",
+	} {
 		f.write(name, "")
 	}
 	tests := []struct{ inputs, want []string }{
@@ -340,9 +342,11 @@ func (f *fixture) edit(random *rand.Rand) string {
 		_ = os.Chmod(full, []os.FileMode{0o644, 0o755}[random.IntN(2)])
 		return "chmod " + name
 	case 8:
-		patterns := []string{"*.log", "/d/e/", "a", "!a", "e/", "d/*", "!/d/e", "**/h", "x.*", "[ab]*.log", "#a",
+		patterns := []string{
+			"*.log", "/d/e/", "a", "!a", "e/", "d/*", "!/d/e", "**/h", "x.*", "[ab]*.log", "#a",
 			"g/**/b.log",
-			"d/**", "!d/e/a", "**/a", "g/**", "!b.log", "/*", "!/g/"}
+			"d/**", "!d/e/a", "**/a", "g/**", "!b.log", "/*", "!/g/",
+		}
 		content := patterns[random.IntN(len(patterns))] + "\n" + patterns[random.IntN(len(patterns))] + "\n"
 		where := []string{".gitignore", "d/.gitignore"}[random.IntN(2)]
 		f.write(where, content)

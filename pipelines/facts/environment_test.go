@@ -37,12 +37,18 @@ func TestReadEnvironment(t *testing.T) {
 			"GITHUB_HEAD_REF=", want{"feature/a", "", "", "GitHub Actions"}},
 		{"GitHub reference alone", "GITHUB_REF=refs/heads/main", want{"main", "", "", "GitHub Actions"}},
 		{"GitHub tag", "GITHUB_REF=refs/tags/v1.0.0", want{"", "v1.0.0", "", "GitHub Actions"}},
-		{"GitHub pull request", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=feature/a GITHUB_BASE_REF=main",
-			want{"feature/a", "", "12", "GitHub Actions"}},
-		{"GitHub pull request from main of a fork", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=main",
-			want{"main", "", "12", "GitHub Actions"}},
-		{"GitHub pull request by its name", "GITHUB_REF_NAME=12/merge GITHUB_HEAD_REF=a",
-			want{"a", "", "12", "GitHub Actions"}},
+		{
+			"GitHub pull request", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=feature/a GITHUB_BASE_REF=main",
+			want{"feature/a", "", "12", "GitHub Actions"},
+		},
+		{
+			"GitHub pull request from main of a fork", "GITHUB_REF=refs/pull/12/merge GITHUB_HEAD_REF=main",
+			want{"main", "", "12", "GitHub Actions"},
+		},
+		{
+			"GitHub pull request by its name", "GITHUB_REF_NAME=12/merge GITHUB_HEAD_REF=a",
+			want{"a", "", "12", "GitHub Actions"},
+		},
 		{"GitHub pull_request_target runs on main", "GITHUB_REF=refs/heads/main GITHUB_HEAD_REF=main " +
 			"GITHUB_EVENT_NAME=pull_request_target", want{"main", "", unknownPullRequest, "GitHub Actions"}},
 		{"GitHub merge queue", "GITHUB_REF=refs/heads/" + queue, want{queue, "", "", "GitHub Actions"}},
@@ -51,10 +57,14 @@ func TestReadEnvironment(t *testing.T) {
 
 		{"GitLab branch", "GITLAB_CI=true CI_COMMIT_BRANCH=main CI_COMMIT_REF_NAME=main", want{"main", "", "", "GitLab CI"}},
 		{"GitLab tag", "CI_COMMIT_TAG=v1 CI_COMMIT_REF_NAME=v1", want{"", "v1", "", "GitLab CI"}},
-		{"GitLab merge request", "CI_MERGE_REQUEST_IID=3 CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=a CI_COMMIT_REF_NAME=a",
-			want{"a", "", "3", "GitLab CI"}},
-		{"GitLab merge request, branch by the reference", "CI_MERGE_REQUEST_IID=3 CI_COMMIT_REF_NAME=a",
-			want{"a", "", "3", "GitLab CI"}},
+		{
+			"GitLab merge request", "CI_MERGE_REQUEST_IID=3 CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=a CI_COMMIT_REF_NAME=a",
+			want{"a", "", "3", "GitLab CI"},
+		},
+		{
+			"GitLab merge request, branch by the reference", "CI_MERGE_REQUEST_IID=3 CI_COMMIT_REF_NAME=a",
+			want{"a", "", "3", "GitLab CI"},
+		},
 		{"GitLab merge train", "CI_MERGE_REQUEST_IID=3 CI_MERGE_REQUEST_EVENT_TYPE=merge_train " +
 			"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=a", want{"a", "", "3", "GitLab CI"}},
 		{"GitLab pull request from outside", "CI_EXTERNAL_PULL_REQUEST_IID=9 CI_COMMIT_BRANCH=main " +
@@ -62,8 +72,10 @@ func TestReadEnvironment(t *testing.T) {
 
 		{"Jenkins branch", "JENKINS_URL=x BRANCH_NAME=main GIT_BRANCH=origin/other", want{"main", "", "", "Jenkins"}},
 		{"Jenkins tag", "JENKINS_URL=x BRANCH_NAME=v1 TAG_NAME=v1", want{"", "v1", "", "Jenkins"}},
-		{"Jenkins pull request", "JENKINS_URL=x BRANCH_NAME=PR-4 CHANGE_ID=4 CHANGE_BRANCH=main CHANGE_TARGET=main",
-			want{"main", "", "4", "Jenkins"}},
+		{
+			"Jenkins pull request", "JENKINS_URL=x BRANCH_NAME=PR-4 CHANGE_ID=4 CHANGE_BRANCH=main CHANGE_TARGET=main",
+			want{"main", "", "4", "Jenkins"},
+		},
 		{"Jenkins freestyle", "JENKINS_URL=x GIT_BRANCH=origin/main", want{"main", "", "", "Jenkins"}},
 		{"Jenkins freestyle, tag", "JENKINS_URL=x GIT_BRANCH=refs/tags/v1", want{"", "v1", "", "Jenkins"}},
 		{"Jenkins detached", "JENKINS_URL=x GIT_BRANCH=detached", want{}},
@@ -72,24 +84,32 @@ func TestReadEnvironment(t *testing.T) {
 
 		{"CircleCI branch", "CIRCLE_BRANCH=main", want{"main", "", "", "CircleCI"}},
 		{"CircleCI tag", "CIRCLE_TAG=v1", want{"", "v1", "", "CircleCI"}},
-		{"CircleCI pull request", "CIRCLE_BRANCH=a CIRCLE_PULL_REQUEST=https://github.com/o/r/pull/5",
-			want{"a", "", "5", "CircleCI"}},
+		{
+			"CircleCI pull request", "CIRCLE_BRANCH=a CIRCLE_PULL_REQUEST=https://github.com/o/r/pull/5",
+			want{"a", "", "5", "CircleCI"},
+		},
 		{"CircleCI pull request of a fork", "CIRCLE_BRANCH=pull/5", want{"pull/5", "", "5", "CircleCI"}},
 		{"CircleCI merge queue", "CIRCLE_BRANCH=" + queue, want{queue, "", "", "CircleCI"}},
 
 		{"Azure branch", "BUILD_SOURCEBRANCH=refs/heads/a/b", want{"a/b", "", "", "Azure Pipelines"}},
 		{"Azure tag", "BUILD_SOURCEBRANCH=refs/tags/v1", want{"", "v1", "", "Azure Pipelines"}},
-		{"Azure pull request", "BUILD_SOURCEBRANCH=refs/pull/8/merge SYSTEM_PULLREQUEST_SOURCEBRANCH=refs/heads/main",
-			want{"main", "", "8", "Azure Pipelines"}},
+		{
+			"Azure pull request", "BUILD_SOURCEBRANCH=refs/pull/8/merge SYSTEM_PULLREQUEST_SOURCEBRANCH=refs/heads/main",
+			want{"main", "", "8", "Azure Pipelines"},
+		},
 		{"Azure merge queue", "BUILD_SOURCEBRANCH=refs/heads/" + queue, want{queue, "", "", "Azure Pipelines"}},
 
 		{"Buildkite branch", "BUILDKITE_BRANCH=main BUILDKITE_PULL_REQUEST=false", want{"main", "", "", "Buildkite"}},
 		{"Buildkite tag", "BUILDKITE_BRANCH=v1 BUILDKITE_TAG=v1", want{"", "v1", "", "Buildkite"}},
 		{"Buildkite pull request", "BUILDKITE_BRANCH=a BUILDKITE_PULL_REQUEST=6", want{"a", "", "6", "Buildkite"}},
-		{"Buildkite pull request of a fork", "BUILDKITE_BRANCH=ann:main BUILDKITE_PULL_REQUEST=6",
-			want{"main", "", "6", "Buildkite"}},
-		{"Buildkite merge queue", "BUILDKITE_BRANCH=" + queue + " BUILDKITE_PULL_REQUEST=false",
-			want{queue, "", "", "Buildkite"}},
+		{
+			"Buildkite pull request of a fork", "BUILDKITE_BRANCH=ann:main BUILDKITE_PULL_REQUEST=6",
+			want{"main", "", "6", "Buildkite"},
+		},
+		{
+			"Buildkite merge queue", "BUILDKITE_BRANCH=" + queue + " BUILDKITE_PULL_REQUEST=false",
+			want{queue, "", "", "Buildkite"},
+		},
 
 		{"by hand", "GIT_BRANCH=feature/test-feature", want{"feature/test-feature", "", "", "GIT_BRANCH"}},
 		{"by hand, remote's name", "GIT_BRANCH=origin/main", want{"main", "", "", "GIT_BRANCH"}},
@@ -97,10 +117,14 @@ func TestReadEnvironment(t *testing.T) {
 		{"by hand, branch named origin", "GIT_BRANCH=origin", want{"origin", "", "", "GIT_BRANCH"}},
 		{"by hand, tag", "GIT_TAG=v1 GIT_BRANCH=main", want{"", "v1", "", "GIT_TAG"}},
 		{"by hand beats a CI", "GIT_BRANCH=a GITHUB_REF=refs/tags/v1", want{"a", "", "", "GIT_BRANCH"}},
-		{"by hand does not hide a pull request", "GIT_BRANCH=main GITHUB_REF=refs/pull/2/merge GITHUB_HEAD_REF=x",
-			want{"main", "", "2", "GIT_BRANCH"}},
-		{"GITHUB_REF by hand in another CI", "GITHUB_REF=refs/heads/a CI_COMMIT_BRANCH=main",
-			want{"a", "", "", "GitHub Actions"}},
+		{
+			"by hand does not hide a pull request", "GIT_BRANCH=main GITHUB_REF=refs/pull/2/merge GITHUB_HEAD_REF=x",
+			want{"main", "", "2", "GIT_BRANCH"},
+		},
+		{
+			"GITHUB_REF by hand in another CI", "GITHUB_REF=refs/heads/a CI_COMMIT_BRANCH=main",
+			want{"a", "", "", "GitHub Actions"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

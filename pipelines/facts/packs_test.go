@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,7 +16,7 @@ func FuzzPackIndex(f *testing.F) {
 	valid := append([]byte{0xff, 't', 'O', 'c', 0, 0, 0, 2}, bytes.Repeat([]byte{0, 0, 0, 1}, 256)...)
 	valid = append(valid, bytes.Repeat([]byte{0}, 20+4+4+40)...)
 	f.Add(valid, []byte{0})
-	f.Add(bytes.Replace(valid, []byte{0, 0, 0, 1}, []byte{0xff, 0xff, 0xff, 0xff}, -1), []byte{1})
+	f.Add(bytes.ReplaceAll(valid, []byte{0, 0, 0, 1}, []byte{0xff, 0xff, 0xff, 0xff}), []byte{1})
 	f.Add(valid[:100], []byte{0xff})
 	f.Fuzz(func(t *testing.T, file, name []byte) {
 		index, err := newPackIndex(bytes.NewReader(file))
@@ -81,11 +82,11 @@ func TestObjectsInPacks(t *testing.T) {
 		t.Errorf("%d objects in %d packs: the fixture lost its point", packed, len(quick.packs))
 	}
 	absent := plumbing.NewHash(strings.Repeat("ab", 20))
-	if _, err := r.git.Storer.EncodedObject(plumbing.AnyObject, absent); err != plumbing.ErrObjectNotFound {
+	if _, err := r.git.Storer.EncodedObject(plumbing.AnyObject, absent); !errors.Is(err, plumbing.ErrObjectNotFound) {
 		t.Errorf("absent object: %v", err)
 	}
 	head := plumbing.NewHash(f.head())
-	if _, err := r.git.Storer.EncodedObject(plumbing.BlobObject, head); err != plumbing.ErrObjectNotFound {
+	if _, err := r.git.Storer.EncodedObject(plumbing.BlobObject, head); !errors.Is(err, plumbing.ErrObjectNotFound) {
 		t.Errorf("a commit as a blob: %v", err)
 	}
 }

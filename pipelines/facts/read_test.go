@@ -84,8 +84,10 @@ func TestFactsOfOtherLayouts(t *testing.T) {
 
 	linked := f.in(filepath.Join(t.TempDir(), "linked"))
 	f.git("worktree", "add", "--quiet", "-b", "side", linked.dir, first)
-	want := Facts{Commit: first, CommitTime: fixedTime.Add(f.at.Sub(fixedTime) / 2), Branch: "side",
-		Source: "https://github.com/o/r", Origin: "git"}
+	want := Facts{
+		Commit: first, CommitTime: fixedTime.Add(f.at.Sub(fixedTime) / 2), Branch: "side",
+		Source: "https://github.com/o/r", Origin: "git",
+	}
 	if diff := cmp.Diff(want, linked.facts(Options{Inputs: []string{"."}})); diff != "" {
 		t.Errorf("linked worktree (-want +got):\n%s", diff)
 	}

@@ -257,7 +257,7 @@ func TestSomebodyElsePublishesMeanwhile(t *testing.T) {
 			var theirs map[string]string
 			// The index of charlie is the last thing that is sent before the tags of charlie are looked at again.
 			h.once(false, func(r *http.Request) bool {
-				return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "charlie/manifests/"+s.digest("charlie"))
+				return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "charlie/manifests/"+s.digest("charlie"))
 			}, func() {
 				if err := h.elsewhere(other); err != nil {
 					t.Error(err)
@@ -280,7 +280,7 @@ func TestReadBackFindsAMovedTag(t *testing.T) {
 			old := h.must(cargo{version: "1.0.0", day: 1})
 			s := h.load(cargo{version: "1.1.0", day: 2})
 			h.once(true, func(r *http.Request) bool {
-				return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "charlie/manifests/"+tag)
+				return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "charlie/manifests/"+tag)
 			}, func() {
 				if err := h.retag("charlie", old.digest("charlie"), tag); err != nil {
 					t.Error(err)

@@ -96,6 +96,8 @@ func (c *Client) credential(ctx context.Context, host string) (auth.Credential, 
 	if err != nil {
 		return auth.EmptyCredential, err
 	}
-	return auth.Credential{Username: cred.Username, Password: cred.Password, RefreshToken: cred.IdentityToken,
-		AccessToken: cred.AccessToken}, nil
+	return auth.Credential{
+		Username: cred.Username, Password: cred.Password, RefreshToken: cred.IdentityToken,
+		AccessToken: cred.AccessToken,
+	}, nil
 }

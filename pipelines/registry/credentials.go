@@ -168,8 +168,10 @@ func (d dockerConfig) Credential(ctx context.Context, host string) (Credential, 
 		}
 		return Credential{}, credentialsFault(host, d.path, err)
 	}
-	return Credential{Username: found.Username, Password: found.Password, IdentityToken: found.RefreshToken,
-		AccessToken: found.AccessToken, Source: d.path}, nil
+	return Credential{
+		Username: found.Username, Password: found.Password, IdentityToken: found.RefreshToken,
+		AccessToken: found.AccessToken, Source: d.path,
+	}, nil
 }
 
 // GitHubToken logs in to GHCR with GITHUB_TOKEN or GH_TOKEN, as GITHUB_ACTOR or GITHUB_USERNAME. GHCR checks only the

@@ -55,15 +55,31 @@ func TestCredentialsInOrder(t *testing.T) {
 		"by hand before all":      {byHand, all, "ghcr.io", "hand:[redacted] from --username"},
 		"by hand for every host":  {registry.Explicit{"": {Username: "any"}}, all, "quay.io", "any:[redacted] from "},
 		"docker before the token": {nil, all, "ghcr.io", "docker:[redacted] from " + file},
-		"docker in HOME": {nil, map[string]string{"HOME": home}, "ghcr.io",
-			"docker:[redacted] from " + filepath.Join(home, ".docker/config.json")},
+		"docker in HOME": {
+			nil,
+			map[string]string{"HOME": home},
+			"ghcr.io",
+			"docker:[redacted] from " + filepath.Join(home, ".docker/config.json"),
+		},
 		"docker hub": {nil, all, "docker.io", "hub:[redacted] from " + file},
-		"token": {nil, map[string]string{"GITHUB_TOKEN": "t", "GITHUB_ACTOR": "actor"}, "ghcr.io",
-			"actor:[redacted] from GITHUB_TOKEN"},
-		"other names": {nil, map[string]string{"GH_TOKEN": "t", "GITHUB_USERNAME": "me"}, "ghcr.io",
-			"me:[redacted] from GH_TOKEN"},
-		"no user name": {nil, map[string]string{"GITHUB_TOKEN": "t\n"}, "ghcr.io",
-			"x-access-token:[redacted] from GITHUB_TOKEN"},
+		"token": {
+			nil,
+			map[string]string{"GITHUB_TOKEN": "t", "GITHUB_ACTOR": "actor"},
+			"ghcr.io",
+			"actor:[redacted] from GITHUB_TOKEN",
+		},
+		"other names": {
+			nil,
+			map[string]string{"GH_TOKEN": "t", "GITHUB_USERNAME": "me"},
+			"ghcr.io",
+			"me:[redacted] from GH_TOKEN",
+		},
+		"no user name": {
+			nil,
+			map[string]string{"GITHUB_TOKEN": "t\n"},
+			"ghcr.io",
+			"x-access-token:[redacted] from GITHUB_TOKEN",
+		},
 		"a token of no use": {nil, map[string]string{"GITHUB_TOKEN": "t"}, "quay.io", "anonymous"},
 		"an empty token":    {nil, map[string]string{"GITHUB_TOKEN": " "}, "ghcr.io", "anonymous"},
 		"no configuration":  {nil, map[string]string{"DOCKER_CONFIG": t.TempDir()}, "ghcr.io", "anonymous"},
@@ -97,8 +113,10 @@ func TestABrokenDockerConfigurationIsAFault(t *testing.T) {
 
 func TestACredentialNeverPrintsItsSecrets(t *testing.T) {
 	t.Parallel()
-	c := registry.Credential{Username: "me", Password: "hunter2", IdentityToken: "hunter3", AccessToken: "hunter4",
-		Source: "s"}
+	c := registry.Credential{
+		Username: "me", Password: "hunter2", IdentityToken: "hunter3", AccessToken: "hunter4",
+		Source: "s",
+	}
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

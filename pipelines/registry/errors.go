@@ -45,8 +45,10 @@ func (c cause) Unwrap() error { return c.err }
 
 // credentialsFault is the failure to read credentials from a configuration file or its helper.
 func credentialsFault(host, path string, err error) error {
-	return &fault.Error{Op: "read the credentials for", Subject: host, Err: err, Code: fault.Credentials,
-		Next: "check " + path + " and the credential helper that it names, or log in again: docker login " + host}
+	return &fault.Error{
+		Op: "read the credentials for", Subject: host, Err: err, Code: fault.Credentials,
+		Next: "check " + path + " and the credential helper that it names, or log in again: docker login " + host,
+	}
 }
 
 // fault turns an error of oras or net/http into berth's. A cancelled context passes through as it is.

@@ -33,8 +33,10 @@ func quick() registry.Policy { return registry.Policy{Base: time.Millisecond} }
 // serve starts a real registry on loopback with a proxy in front, and returns its host.
 func serve(t *testing.T, rules ...faultproxy.Rule) (string, *faultproxy.Proxy) {
 	t.Helper()
-	olareg := olareg.New(config.Config{Storage: config.ConfigStorage{StoreType: config.StoreMem,
-		GC: config.ConfigGC{Frequency: -1}}})
+	olareg := olareg.New(config.Config{Storage: config.ConfigStorage{
+		StoreType: config.StoreMem,
+		GC:        config.ConfigGC{Frequency: -1},
+	}})
 	proxy := faultproxy.New(olareg, rules...)
 	server := httptest.NewServer(proxy)
 	t.Cleanup(func() {
@@ -98,8 +100,10 @@ func TestFaultsThatPassAreOvercome(t *testing.T) {
 		"reset in a manifest":    {Method: "PUT", Path: manifests(), Times: 4, Fault: reset(10)},
 		"lost answer to a blob":  {Method: "PUT", Path: uploads(), Times: 3, Fault: faultproxy.Fault{LoseAnswer: true}},
 		"lost answer to a tag":   {Method: "PUT", Path: manifests(), Times: 3, Fault: faultproxy.Fault{LoseAnswer: true}},
-		"a lost session": {Method: "PUT", Path: uploads(), Times: 2, Fault: faultproxy.Fault{Status: 404,
-			Body: `{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}`}},
+		"a lost session": {Method: "PUT", Path: uploads(), Times: 2, Fault: faultproxy.Fault{
+			Status: 404,
+			Body:   `{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}`,
+		}},
 		"stale for POST":     {Method: "POST", Times: 3, Fault: faultproxy.Fault{Close: true}},
 		"stale for a blob":   {Method: "PUT", Path: uploads(), Times: 3, Fault: faultproxy.Fault{Close: true}},
 		"stale for manifest": {Method: "PUT", Path: manifests(), Times: 3, Fault: faultproxy.Fault{Close: true}},
@@ -320,8 +324,11 @@ func TestFailuresWithoutAnAnswer(t *testing.T) {
 		"unknown authority": {"registry.example.com/n", to(tls), false, "SSL_CERT_FILE"},
 		"plain HTTP":        {"registry.example.com/n", to(plain), false, "insecure: true"},
 		"nobody listens":    {strings.TrimPrefix(closed.URL, "http://") + "/n", nil, true, "network"},
-		"no such host": {"registry.example.com/n", errorTransport{&net.DNSError{Err: "no such host", IsNotFound: true}},
-			true, "registry's name"},
+		"no such host": {
+			"registry.example.com/n",
+			errorTransport{&net.DNSError{Err: "no such host", IsNotFound: true}},
+			true, "registry's name",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -337,8 +344,10 @@ func TestFailuresWithoutAnAnswer(t *testing.T) {
 		})
 	}
 	// The same server as insecure is spoken to plainly, and says 404.
-	_, err := repository(t, "registry.example.com/n", registry.Options{Transport: to(plain),
-		Insecure: func(host string) bool { return host == "registry.example.com" }}).Resolve(t.Context(), "v1")
+	_, err := repository(t, "registry.example.com/n", registry.Options{
+		Transport: to(plain),
+		Insecure:  func(host string) bool { return host == "registry.example.com" },
+	}).Resolve(t.Context(), "v1")
 	if !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("insecure: %v", err)
 	}
@@ -375,8 +384,10 @@ func TestATagWithOtherBytesIsNotPut(t *testing.T) {
 	t.Parallel()
 	host, proxy := serve(t)
 	r := repository(t, host+"/n", registry.Options{})
-	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Size: 2,
-		Digest: testimage.New(t, "a", 1).Root.Digest}
+	desc := ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageIndex, Size: 2,
+		Digest: testimage.New(t, "a", 1).Root.Digest,
+	}
 	if err := r.Tag(t.Context(), []byte("{}"), desc, "v1"); fault.CodeOf(err) != fault.Failed {
 		t.Errorf("got %v", err)
 	}

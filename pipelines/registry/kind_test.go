@@ -111,8 +111,10 @@ func TestLoopback(t *testing.T) {
 
 // What ParsePrefix accepts must be a name that the client accepts too, and must come back unchanged.
 func FuzzParsePrefix(f *testing.F) {
-	for _, seed := range []string{"ghcr.io/o/n", "localhost:5000/a", "[::1]:5000/a", "a/b", "https://x.y/z",
-		"x.y/A", "x.y:99999/a", "[::]:a"} {
+	for _, seed := range []string{
+		"ghcr.io/o/n", "localhost:5000/a", "[::1]:5000/a", "a/b", "https://x.y/z",
+		"x.y/A", "x.y:99999/a", "[::]:a",
+	} {
 		f.Add(seed)
 	}
 	c := registry.NewClient(registry.Options{})

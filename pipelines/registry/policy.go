@@ -80,8 +80,10 @@ func (b *backoff) Retry(attempt int, resp *http.Response, err error) (time.Durat
 	asked := b.retryAfter(resp.Header.Get("Retry-After"))
 	once := resp.Request != nil && resp.Request.Body != nil && resp.Request.GetBody == nil
 	if asked > b.MaxWait || once {
-		return -1, &pauseError{status: resp.StatusCode, details: readErrors(resp.Body), wait: asked,
-			until: b.clock().Add(asked), tooLong: asked > b.MaxWait}
+		return -1, &pauseError{
+			status: resp.StatusCode, details: readErrors(resp.Body), wait: asked,
+			until: b.clock().Add(asked), tooLong: asked > b.MaxWait,
+		}
 	}
 	if attempt+1 >= b.Attempts {
 		return -1, nil
@@ -168,8 +170,10 @@ func transient(err error) bool {
 	}
 	// net/http reports a connection that closed before any answer as a bare io.EOF, and one that it closed itself
 	// because of the registry's reset, while it still wrote, as net.ErrClosed.
-	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET,
-		syscall.ECONNABORTED, syscall.EPIPE, syscall.ECONNREFUSED} {
+	for _, target := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET,
+		syscall.ECONNABORTED, syscall.EPIPE, syscall.ECONNREFUSED,
+	} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -183,8 +187,7 @@ func readErrors(body io.Reader) errcode.Errors {
 	var answer struct {
 		Errors errcode.Errors `json:"errors"`
 	}
-	if json.NewDecoder(io.LimitReader(body, 8<<10)).Decode(&answer) != nil {
-		return nil
-	}
+	// An answer that is no JSON has no errors to read.
+	_ = json.NewDecoder(io.LimitReader(body, 8<<10)).Decode(&answer)
 	return answer.Errors
 }

@@ -78,8 +78,10 @@ func TestPolicy(t *testing.T) {
 				func() float64 { return 0.5 })
 			var resp *http.Response
 			if c.err == nil {
-				resp = &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}},
-					Body: io.NopCloser(strings.NewReader("")), Request: &http.Request{}}
+				resp = &http.Response{
+					StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}},
+					Body: io.NopCloser(strings.NewReader("")), Request: &http.Request{},
+				}
 			}
 			wait, err := b.Retry(c.attempt, resp, c.err)
 			if c.want < 0 && wait >= 0 || c.want >= 0 && wait != c.want {
@@ -113,8 +115,10 @@ func TestABodyThatIsReadOnceIsLeftToTheCaller(t *testing.T) {
 	t.Parallel()
 	b := newBackoff(Policy{}, time.Now, func() float64 { return 0 })
 	req := &http.Request{Body: io.NopCloser(strings.NewReader("x"))}
-	resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"2"}}, Request: req,
-		Body: io.NopCloser(strings.NewReader(`{"errors":[{"code":"BUSY","message":"later"}]}`))}
+	resp := &http.Response{
+		StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"2"}}, Request: req,
+		Body: io.NopCloser(strings.NewReader(`{"errors":[{"code":"BUSY","message":"later"}]}`)),
+	}
 	_, err := b.Retry(0, resp, nil)
 	wait, again := brokenUpload(&url.Error{Op: "Put", Err: err})
 	if !again || wait != 2*time.Second || err.Error() != "503 Service Unavailable: BUSY later" {

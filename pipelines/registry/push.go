@@ -48,7 +48,8 @@ const (
 // Push sends the graph under root by digest, children before parents and no tag. Nothing is sent that the repository
 // has: when it has root, that is one request. The count is valid also when an error is returned.
 func (r *Repository) Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
-	o PushOptions) (Uploaded, error) {
+	o PushOptions,
+) (Uploaded, error) {
 	if o.Concurrency == 0 {
 		o.Concurrency = defaultRequests
 	}

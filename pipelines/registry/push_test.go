@@ -17,7 +17,8 @@ import (
 
 // components pushes three images that share a layer into three repositories at once and returns the sums.
 func components(t *testing.T, c *registry.Client, host string, mounts *registry.Mounts) (registry.Uploaded,
-	map[registry.Event]int, error) {
+	map[registry.Event]int, error,
+) {
 	t.Helper()
 	var (
 		mu     sync.Mutex
@@ -33,12 +34,14 @@ func components(t *testing.T, c *registry.Client, host string, mounts *registry.
 		}
 		x := testimage.New(t, name, 50_000)
 		group.Go(func() {
-			sent, err := r.Push(t.Context(), x, x.Root, registry.PushOptions{Mounts: mounts,
+			sent, err := r.Push(t.Context(), x, x.Root, registry.PushOptions{
+				Mounts: mounts,
 				Progress: func(_ ocispec.Descriptor, e registry.Event) {
 					mu.Lock()
 					defer mu.Unlock()
 					events[e]++
-				}})
+				},
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			errs = append(errs, err)
@@ -117,8 +120,10 @@ func TestTheFailureOfOneRepositoryDoesNotHoldTheOthers(t *testing.T) {
 	base := &http.Transport{}
 	t.Cleanup(base.CloseIdleConnections)
 	// The first session for an upload of the shared layer is refused, whoever begins it.
-	c := registry.NewClient(registry.Options{Policy: quick(), Requests: 2,
-		Transport: &refuseFirst{base: base, blob: shared}})
+	c := registry.NewClient(registry.Options{
+		Policy: quick(), Requests: 2,
+		Transport: &refuseFirst{base: base, blob: shared},
+	})
 	sum, _, err := components(t, c, host, registry.NewMounts())
 	if fault.CodeOf(err) != fault.Credentials {
 		t.Fatalf("the refusal came out as %v", err)

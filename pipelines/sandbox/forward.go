@@ -19,9 +19,11 @@ const maxManifest = 16 << 20
 // none at all, where real registries send what they have.
 func acceptAnything(r *http.Request) {
 	if accept := strings.Join(r.Header.Values("Accept"), ","); accept == "" || strings.Contains(accept, "*/*") {
-		r.Header.Set("Accept", strings.Join([]string{ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest,
+		r.Header.Set("Accept", strings.Join([]string{
+			ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest,
 			"application/vnd.docker.distribution.manifest.list.v2+json",
-			"application/vnd.docker.distribution.manifest.v2+json"}, ", "))
+			"application/vnd.docker.distribution.manifest.v2+json",
+		}, ", "))
 	}
 }
 

@@ -36,14 +36,20 @@ func habitsOf(kind registry.Kind) habits {
 	case registry.GHCR:
 		return habits{tokens: "/token"}
 	case registry.Quay:
-		return habits{tokens: "/v2/auth", referrers: true,
-			immutable: refusal{http.StatusConflict, "TAG_IMMUTABLE", "the tag is immutable and cannot be overwritten"}}
+		return habits{
+			tokens: "/v2/auth", referrers: true,
+			immutable: refusal{http.StatusConflict, "TAG_IMMUTABLE", "the tag is immutable and cannot be overwritten"},
+		}
 	case registry.GCR:
 		return habits{tokens: "/v2/token", referrers: true}
 	case registry.ECR:
-		return habits{service: "ecr.amazonaws.com", referrers: true, explicit: true,
-			immutable: refusal{http.StatusBadRequest, "TAG_INVALID",
-				"the image tag already exists and cannot be overwritten because the repository is immutable"}}
+		return habits{
+			service: "ecr.amazonaws.com", referrers: true, explicit: true,
+			immutable: refusal{
+				http.StatusBadRequest, "TAG_INVALID",
+				"the image tag already exists and cannot be overwritten because the repository is immutable",
+			},
+		}
 	default:
 		return habits{referrers: true}
 	}

@@ -26,8 +26,10 @@ func TestFolders(t *testing.T) {
 			t.Errorf("hostOf(%q) = %q, want %q", got, back, host)
 		}
 	}
-	for _, host := range []string{"", "a b", "../x", "a/b", "-a", "a_b", "a__1", "[::1%25lo]:1", "a..b", ".", "::::",
-		"a: ", "a:x"} {
+	for _, host := range []string{
+		"", "a b", "../x", "a/b", "-a", "a_b", "a__1", "[::1%25lo]:1", "a..b", ".", "::::",
+		"a: ", "a:x",
+	} {
 		if got, err := folder(host); err == nil {
 			t.Errorf("folder(%q) = %q", host, got)
 		}
@@ -35,8 +37,10 @@ func TestFolders(t *testing.T) {
 }
 
 func FuzzFolder(f *testing.F) {
-	for _, seed := range []string{"ghcr.io", "localhost:5000", "[::1]:5000", "ip6__zz", "a:b:c", "0: ",
-		"[::ffff:1.2.3.4]:1"} {
+	for _, seed := range []string{
+		"ghcr.io", "localhost:5000", "[::1]:5000", "ip6__zz", "a:b:c", "0: ",
+		"[::ffff:1.2.3.4]:1",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, host string) {

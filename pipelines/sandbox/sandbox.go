@@ -89,22 +89,28 @@ func New(o Options) (*Sandbox, error) {
 		return nil, openFault(o.Dir, err)
 	}
 	o.Dir = dir
-	s := &Sandbox{options: o, root: filepath.Join(dir, "registries"), key: make([]byte, 32), listener: newPipes(),
-		turn: make(chan struct{}, 1)}
+	s := &Sandbox{
+		options: o, root: filepath.Join(dir, "registries"), key: make([]byte, 32), listener: newPipes(),
+		turn: make(chan struct{}, 1),
+	}
 	_, _ = rand.Read(s.key) // never fails, see crypto/rand
 	if err := s.prepare(); err != nil {
 		return nil, openFault(o.Dir, err)
 	}
 	s.transport = newInProcess(s, s.listener)
-	s.server = &http.Server{Handler: http.HandlerFunc(s.serveHost), ReadHeaderTimeout: time.Minute,
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	s.server = &http.Server{
+		Handler: http.HandlerFunc(s.serveHost), ReadHeaderTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
 	go func() { _ = s.server.Serve(s.listener) }()
 	return s, nil
 }
 
 func openFault(dir string, err error) error {
-	return &fault.Error{Op: "open the sandbox in", Subject: dir, Err: err, Code: fault.Failed,
-		Next: "the folder must be writable; remove it to begin afresh"}
+	return &fault.Error{
+		Op: "open the sandbox in", Subject: dir, Err: err, Code: fault.Failed,
+		Next: "the folder must be writable; remove it to begin afresh",
+	}
 }
 
 // prepare makes the folder and keeps it out of git.
@@ -208,8 +214,10 @@ func (s *Sandbox) lock(ctx context.Context) (func(), error) {
 func (s *Sandbox) open(referrers bool) *olareg.Server {
 	no := false
 	return olareg.New(config.Config{
-		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: s.root,
-			GC: config.ConfigGC{Frequency: -1, GracePeriod: 100 * 365 * 24 * time.Hour, EmptyRepo: &no}},
+		Storage: config.ConfigStorage{
+			StoreType: config.StoreDir, RootDir: s.root,
+			GC: config.ConfigGC{Frequency: -1, GracePeriod: 100 * 365 * 24 * time.Hour, EmptyRepo: &no},
+		},
 		API: config.ConfigAPI{Referrer: config.ConfigAPIReferrer{Enabled: &referrers}},
 		Log: s.options.Log,
 	})
@@ -219,8 +227,8 @@ func (s *Sandbox) open(referrers bool) *olareg.Server {
 func (s *Sandbox) sweep() {
 	_ = filepath.WalkDir(s.root, func(file string, d fs.DirEntry, err error) error {
 		switch {
-		case err != nil:
-			return nil
+		case err != nil: // what cannot be read is left where it is
+			return fs.SkipDir
 		case d.IsDir() && d.Name() == "blobs":
 			return fs.SkipDir
 		case d.IsDir() && d.Name() == "_uploads":
@@ -247,8 +255,10 @@ func (s *Sandbox) CreateRepository(ctx context.Context, name string) error {
 		return err
 	}
 	// An upload that is begun and cancelled makes olareg write the empty layout in its own format.
-	c := call{host: host, folder: inside, kind: s.options.Kinds(host), repository: repository, endpoint: "blobs",
-		target: "uploads/"}
+	c := call{
+		host: host, folder: inside, kind: s.options.Kinds(host), repository: repository, endpoint: "blobs",
+		target: "uploads/",
+	}
 	begun := &memo{header: http.Header{}}
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "/v2/"+inside+"/"+repository+"/blobs/uploads/", nil)
 	if err != nil {

@@ -60,9 +60,11 @@ func (s *Sandbox) serveFresh(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	acceptAnything(r)
 	olareg.New(config.Config{
-		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: s.root, ReadOnly: &yes,
+		Storage: config.ConfigStorage{
+			StoreType: config.StoreDir, RootDir: s.root, ReadOnly: &yes,
 			// Without a grace period no timer holds on to the registry.
-			GC: config.ConfigGC{Frequency: -1, GracePeriod: -1}},
+			GC: config.ConfigGC{Frequency: -1, GracePeriod: -1},
+		},
 		API: config.ConfigAPI{PushEnabled: &no, Referrer: config.ConfigAPIReferrer{Enabled: &referrers}},
 		Log: s.options.Log,
 	}).ServeHTTP(w, r)
@@ -132,13 +134,17 @@ func (s *Sandbox) Serve(ctx context.Context, addr string, ready func(addr string
 		if err == nil {
 			err = errors.New("the sandbox has no login and is served on loopback addresses only")
 		}
-		return &fault.Error{Op: "serve on", Subject: addr, Err: err, Code: fault.Usage,
-			Next: "use an address such as 127.0.0.1:5000, or 127.0.0.1:0 for any free port"}
+		return &fault.Error{
+			Op: "serve on", Subject: addr, Err: err, Code: fault.Usage,
+			Next: "use an address such as 127.0.0.1:5000, or 127.0.0.1:0 for any free port",
+		}
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return &fault.Error{Op: "serve on", Subject: addr, Err: err, Code: fault.Failed,
-			Next: "use another port, or 127.0.0.1:0 for any free one"}
+		return &fault.Error{
+			Op: "serve on", Subject: addr, Err: err, Code: fault.Failed,
+			Next: "use another port, or 127.0.0.1:0 for any free one",
+		}
 	}
 	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)

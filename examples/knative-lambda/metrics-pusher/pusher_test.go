@@ -47,8 +47,10 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(endpoint.Close)
 	build := service.NewBuild(name, "1.0.0", "abc")
 	r.server = service.NewServer(build, slog.New(slog.NewJSONHandler(io.Discard, nil)))
-	r.pusher = newPusher(settings{scrape: target.URL, remote: endpoint.URL, job: "j", instance: "i",
-		timeout: time.Minute, attempts: 1}, build, r.server)
+	r.pusher = newPusher(settings{
+		scrape: target.URL, remote: endpoint.URL, job: "j", instance: "i",
+		timeout: time.Minute, attempts: 1,
+	}, build, r.server)
 	now := start
 	r.now = func() time.Time { defer func() { now = now.Add(time.Second) }(); return now }
 	return r
@@ -129,8 +131,10 @@ func TestPushAndEndOfSeries(t *testing.T) {
 	if s := r.Status(); s.ScrapeError != "" || !s.LastPush.Equal(start.Add(3*time.Second)) {
 		t.Errorf("status %+v", s)
 	}
-	for _, line := range []string{`pusher_scrapes_total{outcome="failed"} 1`, `pusher_scrapes_total{outcome="ok"} 3`,
-		`pusher_samples_total{outcome="sent"} 11`, `pusher_samples_total{outcome="duplicate"} 2`} {
+	for _, line := range []string{
+		`pusher_scrapes_total{outcome="failed"} 1`, `pusher_scrapes_total{outcome="ok"} 3`,
+		`pusher_samples_total{outcome="sent"} 11`, `pusher_samples_total{outcome="duplicate"} 2`,
+	} {
 		if !strings.Contains(r.metrics(), "\n"+line+"\n") {
 			t.Errorf("metrics lack %s in\n%s", line, r.metrics())
 		}
@@ -143,7 +147,7 @@ func TestScrapeFailures(t *testing.T) {
 		target func(http.ResponseWriter, *http.Request)
 		says   string
 	}{
-		"status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
+		"status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "500"},
 		"cut":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		"too large": {func(w http.ResponseWriter, _ *http.Request) {
 			line := []byte(strings.Repeat("#", 1<<16) + "\n")
@@ -242,11 +246,15 @@ func TestProgram(t *testing.T) {
 	r.receiver.Answer = func(int, http.ResponseWriter) { cancel() }
 	endpoint := httptest.NewServer(&r.receiver)
 	defer endpoint.Close()
-	env := map[string]string{"PORT": "0", "SCRAPE_URL": r.scrapeURL, "REMOTE_WRITE_URL": endpoint.URL,
-		"JOB": "j", "INSTANCE": "i", "DRAIN_DELAY": "0s"}
+	env := map[string]string{
+		"PORT": "0", "SCRAPE_URL": r.scrapeURL, "REMOTE_WRITE_URL": endpoint.URL,
+		"JOB": "j", "INSTANCE": "i", "DRAIN_DELAY": "0s",
+	}
 	var logs bytes.Buffer
-	code := program("1.2.3", "abc").Run(ctx, service.World{Stdout: io.Discard, Stderr: &logs,
-		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	code := program("1.2.3", "abc").Run(ctx, service.World{
+		Stdout: io.Discard, Stderr: &logs,
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	})
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, &logs)
 	}
@@ -272,8 +280,10 @@ func TestProgramRefusesBadSettings(t *testing.T) {
 		"invalid value \\\"x\\\" for flag -interval": {"--interval=x"},
 	} {
 		var logs bytes.Buffer
-		code := program("", "").Run(t.Context(), service.World{Args: args, Stdout: io.Discard, Stderr: &logs,
-			Lookup: func(string) (string, bool) { return "", false }})
+		code := program("", "").Run(t.Context(), service.World{
+			Args: args, Stdout: io.Discard, Stderr: &logs,
+			Lookup: func(string) (string, bool) { return "", false },
+		})
 		if code != 2 || !strings.Contains(logs.String(), says) || strings.Contains(logs.String(), "hunter2") {
 			t.Errorf("%q: exit code %d, logs %s, want %q", args, code, &logs, says)
 		}

@@ -45,7 +45,8 @@ func New(t *testing.T, name string, size int) Image {
 		x.Bytes += config.Size + own.Size
 		m := x.add(t, ocispec.MediaTypeImageManifest, encode(t, ocispec.Manifest{
 			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-			Config: config, Layers: []ocispec.Descriptor{x.Shared, own}}))
+			Config: config, Layers: []ocispec.Descriptor{x.Shared, own},
+		}))
 		m.Platform = &platform
 		index.Manifests = append(index.Manifests, m)
 	}

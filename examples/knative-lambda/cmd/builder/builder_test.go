@@ -38,8 +38,10 @@ func post(server http.Handler, header map[string]string, body string) *httptest.
 }
 
 func startHeaders() map[string]string {
-	return map[string]string{"ce-specversion": "1.0", "ce-id": "42", "ce-source": "/test", "ce-type": typeStart,
-		"Content-Type": "application/json"}
+	return map[string]string{
+		"ce-specversion": "1.0", "ce-id": "42", "ce-source": "/test", "ce-type": typeStart,
+		"Content-Type": "application/json",
+	}
 }
 
 func TestBuilderAnswersInTheModeOfTheRequest(t *testing.T) {

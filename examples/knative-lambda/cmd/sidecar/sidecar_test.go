@@ -47,8 +47,10 @@ func TestStatusReadinessAndMetrics(t *testing.T) {
 	if w := get(server, "/readyz"); w.Code != http.StatusOK {
 		t.Errorf("not ready: %s", w.Body)
 	}
-	for _, line := range []string{"sidecar_log_lines_total 2", "sidecar_log_bytes_total 8", "sidecar_log_files 1",
-		"sidecar_log_rotations_total 0", "sidecar_log_truncations_total 0"} {
+	for _, line := range []string{
+		"sidecar_log_lines_total 2", "sidecar_log_bytes_total 8", "sidecar_log_files 1",
+		"sidecar_log_rotations_total 0", "sidecar_log_truncations_total 0",
+	} {
 		if text := get(server, "/metrics").Body.String(); !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("metrics lack %s in\n%s", line, text)
 		}
@@ -76,12 +78,16 @@ func TestProgram(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.log"), []byte("hello\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"PORT": "0", "LOG_DIR": dir, "TERMINATION_MESSAGE_PATH": message, "INTERVAL": "1ms",
-		"DRAIN_DELAY": "0s"}
+	env := map[string]string{
+		"PORT": "0", "LOG_DIR": dir, "TERMINATION_MESSAGE_PATH": message, "INTERVAL": "1ms",
+		"DRAIN_DELAY": "0s",
+	}
 	lines, out := io.Pipe()
 	var logs bytes.Buffer
-	world := service.World{Stdout: io.Discard, Stderr: &logs,
-		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	world := service.World{
+		Stdout: io.Discard, Stderr: &logs,
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	}
 	code := make(chan int, 1)
 	go func() { code <- program("", "", out).Run(t.Context(), world) }()
 	line, err := bufio.NewReader(lines).ReadString('\n')
@@ -99,8 +105,10 @@ func TestProgram(t *testing.T) {
 func TestProgramRefusesBadSettings(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--log-dir="}, {"--interval=0s"}, {"--interval=soon"}} {
-		world := service.World{Args: args, Stdout: io.Discard, Stderr: io.Discard,
-			Lookup: func(string) (string, bool) { return "", false }}
+		world := service.World{
+			Args: args, Stdout: io.Discard, Stderr: io.Discard,
+			Lookup: func(string) (string, bool) { return "", false },
+		}
 		if code := program("", "", io.Discard).Run(t.Context(), world); code != 2 {
 			t.Errorf("%q: exit code %d, want 2", args, code)
 		}

@@ -34,25 +34,39 @@ func TestReadAccepts(t *testing.T) {
 		want   Event
 		mode   Mode
 	}{
-		"binary": {binaryHeaders("Content-Type", "application/json"), `{"a":1}`,
-			with(func(e *Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a":1}`) }), Binary},
-		"binary, percent-encoded": {binaryHeaders("ce-subject", "Euro%20%E2%82%AC"), "",
-			with(func(e *Event) { e.Subject, e.Data = "Euro €", []byte{} }), Binary},
-		"structured": {structured, `{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1}}`,
-			with(func(e *Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a":1}`) }), Structured},
-		"structured, null is absent": {structured,
-			`{"specversion":"1.0","id":"1","source":"/s","type":"t","time":null,"data":null}`, base, Structured},
-		"structured, extensions": {structured,
+		"binary": {
+			binaryHeaders("Content-Type", "application/json"), `{"a":1}`,
+			with(func(e *Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a":1}`) }), Binary,
+		},
+		"binary, percent-encoded": {
+			binaryHeaders("ce-subject", "Euro%20%E2%82%AC"), "",
+			with(func(e *Event) { e.Subject, e.Data = "Euro €", []byte{} }), Binary,
+		},
+		"structured": {
+			structured, `{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1}}`,
+			with(func(e *Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a":1}`) }), Structured,
+		},
+		"structured, null is absent": {
+			structured,
+			`{"specversion":"1.0","id":"1","source":"/s","type":"t","time":null,"data":null}`, base, Structured,
+		},
+		"structured, extensions": {
+			structured,
 			`{"specversion":"1.0","id":"1","source":"/s","type":"t","n":-7,"yes":true,"traceparent":"x"}`,
 			with(func(e *Event) {
 				e.Extensions = map[string]string{"n": "-7", "yes": "true", "traceparent": "x"}
-			}), Structured},
-		"structured, base64": {structured,
+			}), Structured,
+		},
+		"structured, base64": {
+			structured,
 			`{"specversion":"1.0","id":"1","source":"/s","type":"t","datacontenttype":"image/png","data_base64":"AAE="}`,
-			with(func(e *Event) { e.DataContentType, e.Data = "image/png", []byte{0, 1} }), Structured},
-		"structured, text": {structured,
+			with(func(e *Event) { e.DataContentType, e.Data = "image/png", []byte{0, 1} }), Structured,
+		},
+		"structured, text": {
+			structured,
 			`{"specversion":"1.0","id":"1","source":"/s","type":"t","datacontenttype":"text/plain","data":"a\nb"}`,
-			with(func(e *Event) { e.DataContentType, e.Data = "text/plain", []byte("a\nb") }), Structured},
+			with(func(e *Event) { e.DataContentType, e.Data = "text/plain", []byte("a\nb") }), Structured,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -79,14 +93,20 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		"no event": {headers("Content-Type", "application/json"), "{}", ErrMode, "neither"},
 		"batch":    {headers("Content-Type", "application/cloudevents-batch+json"), "[]", ErrMode, "batch"},
-		"latin1": {headers("Content-Type", "application/cloudevents+json; charset=latin1"),
-			"{}", ErrMode, "latin1"},
+		"latin1": {
+			headers("Content-Type", "application/cloudevents+json; charset=latin1"),
+			"{}", ErrMode, "latin1",
+		},
 		"bad content type": {headers("Content-Type", "a b"), "", ErrInvalid, "Content-Type"},
-		"two content types": {binaryHeaders("Content-Type", "a/b", "Content-Type", "c/d"),
-			"", ErrInvalid, "2 Content-Type"},
+		"two content types": {
+			binaryHeaders("Content-Type", "a/b", "Content-Type", "c/d"),
+			"", ErrInvalid, "2 Content-Type",
+		},
 		"old version": {headers("ce-specversion", "0.3"), "", ErrInvalid, `specversion is "0.3"`},
-		"id missing": {headers("ce-specversion", "1.0", "ce-source", "/", "ce-type", "t"),
-			"", ErrInvalid, `"id" is missing`},
+		"id missing": {
+			headers("ce-specversion", "1.0", "ce-source", "/", "ce-type", "t"),
+			"", ErrInvalid, `"id" is missing`,
+		},
 		"id twice":        {binaryHeaders("ce-id", "2"), "", ErrInvalid, "2 times"},
 		"empty attribute": {binaryHeaders("ce-subject", ""), "", ErrInvalid, `"subject" is empty`},
 		"bad name":        {binaryHeaders("ce-my_ext", "x"), "", ErrInvalid, "attribute name"},
@@ -94,25 +114,35 @@ func TestReadRefuses(t *testing.T) {
 		"not UTF-8":       {binaryHeaders("ce-subject", "%ff"), "", ErrInvalid, "UTF-8"},
 		"control":         {binaryHeaders("ce-subject", "a%00"), "", ErrInvalid, "control character"},
 		"bad time":        {binaryHeaders("ce-time", "yesterday"), "", ErrInvalid, "RFC 3339"},
-		"bad source": {headers("ce-specversion", "1.0", "ce-id", "1", "ce-source", "%25zz", "ce-type", "t"),
-			"", ErrInvalid, "URI"},
+		"bad source": {
+			headers("ce-specversion", "1.0", "ce-id", "1", "ce-source", "%25zz", "ce-type", "t"),
+			"", ErrInvalid, "URI",
+		},
 		"relative schema": {binaryHeaders("ce-dataschema", "/x"), "", ErrInvalid, "dataschema"},
-		"ce-datacontenttype": {binaryHeaders("ce-datacontenttype", "text/plain"), "", ErrInvalid,
-			"not allowed"},
+		"ce-datacontenttype": {
+			binaryHeaders("ce-datacontenttype", "text/plain"), "", ErrInvalid,
+			"not allowed",
+		},
 		"not JSON": {structured, "x", ErrInvalid, "not JSON"},
 		"array":    {structured, "[]", ErrInvalid, "not a JSON object"},
 		"cut off":  {structured, `{"id":"1"`, ErrInvalid, "not JSON"},
-		"trailing": {structured,
-			`{"specversion":"1.0","id":"1","source":"/s","type":"t"} {}`, ErrInvalid, "follows"},
+		"trailing": {
+			structured,
+			`{"specversion":"1.0","id":"1","source":"/s","type":"t"} {}`, ErrInvalid, "follows",
+		},
 		"member twice": {structured, `{"id":"1","id":"2"}`, ErrInvalid, "twice"},
 		"object value": {structured, `{"id":{}}`, ErrInvalid, "must be a string"},
 		"fraction":     {structured, `{"id":"1","n":1.5}`, ErrInvalid, "integer"},
 		"large number": {structured, `{"id":"1","n":2147483648}`, ErrInvalid, "integer"},
 		"both data":    {structured, `{"data":1,"data_base64":"AA=="}`, ErrInvalid, "both"},
-		"bad base64": {structured,
-			`{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"*"}`, ErrInvalid, "base64"},
-		"base64 no text": {structured,
-			`{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":1}`, ErrInvalid, "not a string"},
+		"bad base64": {
+			structured,
+			`{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"*"}`, ErrInvalid, "base64",
+		},
+		"base64 no text": {
+			structured,
+			`{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":1}`, ErrInvalid, "not a string",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ var (
 )
 
 // sourceSchemes are where a function's source may live.
-var sourceSchemes = []string{"git+https", "gs", "https", "s3"}
+func sourceSchemes() []string { return []string{"git+https", "gs", "https", "s3"} }
 
 // Build is a request to build one function. SourceDigest is optional and names the exact bytes of the source.
 type Build struct {
@@ -95,9 +95,9 @@ func checkSource(ref string) error {
 		return errors.New("data: sourceRef is not a URL")
 	case u.User != nil:
 		return errors.New("data: sourceRef must not hold credentials")
-	case !slices.Contains(sourceSchemes, u.Scheme):
+	case !slices.Contains(sourceSchemes(), u.Scheme):
 		return fmt.Errorf("data: sourceRef has scheme %q, expected one of %s",
-			u.Scheme, strings.Join(sourceSchemes, ", "))
+			u.Scheme, strings.Join(sourceSchemes(), ", "))
 	case u.Host == "" || strings.Trim(u.Path, "/") == "":
 		return errors.New("data: sourceRef needs a host or bucket, and a path")
 	}

@@ -136,8 +136,9 @@ func (w *Watcher) Poll() (bool, error) {
 	if w.message == "" {
 		return false, nil
 	}
+	// A message that cannot be looked at is one that is not there yet.
 	info, err := os.Stat(w.message)
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+	if there := err == nil && info.Mode().IsRegular() && info.Size() > 0; !there {
 		w.settled = nil
 		return false, nil
 	}

@@ -184,7 +184,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener, jobs ...Job) error {
 	}
 	running.Wait()
 	s.Log.Info("stopped")
-	return errors.Join(append(errs, shutdown)...)
+	return errors.Join(errors.Join(errs...), shutdown)
 }
 
 // WriteJSON answers with a JSON body.

@@ -36,8 +36,10 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal(get(testServer(), "/version").Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"name": "demo", "version": "1.2.3", "commit": "abc",
-		"goVersion": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	want := map[string]string{
+		"name": "demo", "version": "1.2.3", "commit": "abc",
+		"goVersion": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+	}
 	for key, value := range want {
 		if got[key] != value {
 			t.Errorf("%s is %q, want %q", key, got[key], value)
@@ -263,10 +265,14 @@ func TestProgram(t *testing.T) {
 		"bad variable":       {env: map[string]string{"PORT": "http"}, code: 2, stderr: `environment variable PORT`},
 		"port too high":      {env: map[string]string{"PORT": "65536"}, code: 2, stderr: "above 65535"},
 		"bad setting":        {args: []string{"--port=0", "--log-dir=bad"}, code: 2, stderr: "cannot use bad"},
-		"from variable": {args: []string{"--port=0"}, env: map[string]string{"LOG_DIR": "/env"},
-			stderr: "serving", dir: "/env"},
-		"flag before variable": {args: []string{"--port=0", "--log-dir=/flag"}, env: map[string]string{"LOG_DIR": "/env"},
-			stderr: "stopped", dir: "/flag"},
+		"from variable": {
+			args: []string{"--port=0"}, env: map[string]string{"LOG_DIR": "/env"},
+			stderr: "serving", dir: "/env",
+		},
+		"flag before variable": {
+			args: []string{"--port=0", "--log-dir=/flag"}, env: map[string]string{"LOG_DIR": "/env"},
+			stderr: "stopped", dir: "/flag",
+		},
 		"empty variable": {args: []string{"--port=0"}, env: map[string]string{"LOG_DIR": ""}, dir: "/default"},
 		"failing job":    {args: []string{"--port=0", "--log-dir=fail"}, code: 1, stderr: "job failed", dir: "fail"},
 	}
@@ -292,8 +298,10 @@ func TestProgram(t *testing.T) {
 				},
 			}
 			var stdout, stderr bytes.Buffer
-			code := p.Run(t.Context(), World{Args: tt.args, Stdout: &stdout, Stderr: &stderr,
-				Lookup: func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok }})
+			code := p.Run(t.Context(), World{
+				Args: tt.args, Stdout: &stdout, Stderr: &stderr,
+				Lookup: func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok },
+			})
 			if code != tt.code || used != tt.dir {
 				t.Errorf("exit code %d with dir %q, want %d with %q\n%s", code, used, tt.code, tt.dir, &stderr)
 			}
@@ -318,8 +326,10 @@ func TestHealthcheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := Program{Build: NewBuild("demo", "", "")}
-		world := World{Args: []string{"--healthcheck"}, Stdout: io.Discard, Stderr: io.Discard,
-			Lookup: func(name string) (string, bool) { return port, name == "PORT" }}
+		world := World{
+			Args: []string{"--healthcheck"}, Stdout: io.Discard, Stderr: io.Discard,
+			Lookup: func(name string) (string, bool) { return port, name == "PORT" },
+		}
 		if got := p.Run(t.Context(), world); got != want {
 			t.Errorf("status %d gives exit code %d, want %d", status, got, want)
 		}

@@ -43,8 +43,10 @@ func TestParseAccepts(t *testing.T) {
 		"no space":      {`a{x="1"}3`, []series.Sample{sample(3, "__name__", "a", "x", "1")}},
 		"empty label":   {`a{x=""} 3`, []series.Sample{sample(3, "__name__", "a")}},
 		"escapes":       {`a{x="\\ \" \n }#,"} 3`, []series.Sample{sample(3, "__name__", "a", "x", "\\ \" \n }#,")}},
-		"infinity": {"a +Inf\nb -Inf\n",
-			[]series.Sample{sample(math.Inf(1), "__name__", "a"), sample(math.Inf(-1), "__name__", "b")}},
+		"infinity": {
+			"a +Inf\nb -Inf\n",
+			[]series.Sample{sample(math.Inf(1), "__name__", "a"), sample(math.Inf(-1), "__name__", "b")},
+		},
 		"UTF-8 in value": {`a{x="ü€"} 3`, []series.Sample{sample(3, "__name__", "a", "x", "ü€")}},
 	}
 	for name, tt := range tests {

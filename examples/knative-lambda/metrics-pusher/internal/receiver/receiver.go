@@ -76,8 +76,10 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func read(req *http.Request) ([]series.Sample, error) {
-	for name, want := range map[string]string{"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy",
-		"X-Prometheus-Remote-Write-Version": "0.1.0"} {
+	for name, want := range map[string]string{
+		"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy",
+		"X-Prometheus-Remote-Write-Version": "0.1.0",
+	} {
 		if got := req.Header.Get(name); got != want {
 			return nil, fmt.Errorf("header %s is %q, expected %q", name, got, want)
 		}
@@ -120,8 +122,10 @@ func Decode(raw []byte) ([]series.Sample, error) {
 			return nil, err
 		}
 		for _, s := range list(one, "samples") {
-			all = append(all, series.Sample{Labels: labels, Value: field(s, "value").Float(),
-				Time: field(s, "timestamp").Int()})
+			all = append(all, series.Sample{
+				Labels: labels, Value: field(s, "value").Float(),
+				Time: field(s, "timestamp").Int(),
+			})
 		}
 	}
 	return all, nil

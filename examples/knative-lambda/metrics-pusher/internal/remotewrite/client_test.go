@@ -23,8 +23,10 @@ import (
 
 func samples() []series.Sample {
 	return []series.Sample{
-		{Labels: []series.Label{{Name: "__name__", Value: "a"}, {Name: "x", Value: "ü \" \x00"}}, Value: -1.5,
-			Time: 1700000000123},
+		{
+			Labels: []series.Label{{Name: "__name__", Value: "a"}, {Name: "x", Value: "ü \" \x00"}}, Value: -1.5,
+			Time: 1700000000123,
+		},
 		{Labels: []series.Label{{Name: "__name__", Value: "b"}}, Value: math.Inf(1), Time: -1},
 		{Labels: []series.Label{{Name: "__name__", Value: "c"}}},
 	}
@@ -91,8 +93,11 @@ func TestSendRetries(t *testing.T) {
 	}{
 		"at once":    {status(200), nil, false},
 		"no content": {status(204), nil, false},
-		"grows to the max": {status(500, 502, 503, 504, 200),
-			[]time.Duration{second, 2 * second, 4 * second, 4 * second}, false},
+		"grows to the max": {
+			status(500, 502, 503, 504, 200),
+			[]time.Duration{second, 2 * second, 4 * second, 4 * second},
+			false,
+		},
 		"gives up":     {status(500), []time.Duration{second, 2 * second, 4 * second, 4 * second}, true},
 		"429":          {status(429, 200), []time.Duration{second}, false},
 		"seconds":      {after(429, "7"), []time.Duration{7 * second}, false},
@@ -156,7 +161,7 @@ func TestSendDoesNotRepeatWhatIsRejected(t *testing.T) {
 func TestSendStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := newRig(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(500); cancel() })
+	r := newRig(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError); cancel() })
 	if err := r.Send(ctx, samples()); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}

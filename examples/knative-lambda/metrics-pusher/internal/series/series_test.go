@@ -10,8 +10,14 @@ func TestWithTarget(t *testing.T) {
 	t.Parallel()
 	labels := []Label{{"__name__", "m"}, {"exported_job", "old"}, {"job", "mine"}, {"z", "1"}}
 	got := WithTarget(labels, []Label{{"instance", "i"}, {"job", "target"}})
-	want := []Label{{"__name__", "m"}, {"exported_exported_job", "mine"}, {"exported_job", "old"}, {"instance", "i"},
-		{"job", "target"}, {"z", "1"}}
+	want := []Label{
+		{"__name__", "m"},
+		{"exported_exported_job", "mine"},
+		{"exported_job", "old"},
+		{"instance", "i"},
+		{"job", "target"},
+		{"z", "1"},
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
