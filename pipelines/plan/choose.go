@@ -161,16 +161,20 @@ func (s score) compare(o score) int {
 
 func mostSpecific(c *config.Config, candidates []string, ref version.Ref) (environment, rule string, err error) {
 	var best score
+	tied := ""
 	for _, e := range candidates {
 		s, why, ok := match(c.Environments[e].Refs, ref)
 		switch d := s.compare(best); {
 		case !ok:
 		case environment == "" || d > 0:
-			environment, rule, best = e, why, s
-		case d == 0:
-			return "", "", c.Fault([]string{"environments", e, "refs"}, "make one of them more specific, or use --env",
-				"environments %s and %s match %s equally well", environment, e, ref)
+			environment, rule, best, tied = e, why, s, ""
+		case d == 0 && tied == "":
+			tied = e
 		}
+	}
+	if tied != "" {
+		return "", "", c.Fault([]string{"environments", tied, "refs"}, "make one of them more specific, or use --env",
+			"environments %s and %s match %s equally well", environment, tied, ref)
 	}
 	return environment, rule, nil
 }

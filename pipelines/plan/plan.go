@@ -135,6 +135,11 @@ func tagsFor(
 ) ([]version.Tag, error) {
 	rules := c.TagRulesOf(environment)
 	i := version.FindRule(rules, ref)
+	if promote := c.Environments[environment].Promote; i < 0 && promote != nil {
+		// Such an environment needs no tag rules: to ask for one would send the reader the wrong way.
+		r := promotionOnly(environment, promote.From)
+		return nil, fault.New(fault.Refused, r.Subject, r.Next, "%s", r.Reason)
+	}
 	if i < 0 {
 		return nil, c.Fault([]string{"environments", environment}, fmt.Sprintf("add a tag rule that matches %s", ref),
 			"no tag rule of environment %s matches %s", environment, ref)

@@ -18,11 +18,7 @@ func refusals(c *config.Config, f facts.Facts, environment string, ref version.R
 	e := c.Environments[environment]
 	subject := "environment " + environment
 	if e.Promote != nil {
-		out = append(out, Refusal{
-			Subject: subject,
-			Reason:  "images come here by promotion from " + e.Promote.From + " only",
-			Next:    "publish to " + e.Promote.From + ", then promote from there",
-		})
+		out = append(out, promotionOnly(environment, e.Promote.From))
 	}
 	if _, _, ok := match(e.Refs, ref); e.Refs != nil && !ok {
 		out = append(out, Refusal{
@@ -39,6 +35,14 @@ func refusals(c *config.Config, f facts.Facts, environment string, ref version.R
 		})
 	}
 	return out
+}
+
+func promotionOnly(environment, from string) Refusal {
+	return Refusal{
+		Subject: "environment " + environment,
+		Reason:  "images come here by promotion from " + from + " only",
+		Next:    "publish to " + from + ", then promote from there",
+	}
 }
 
 // accepted writes the refs that an environment accepts.
