@@ -26,6 +26,12 @@ type BuildRequest struct {
 	Platforms  []string
 }
 
+// Toolchain builds the binaries of a Go component.
+type Toolchain interface {
+	// Build returns a binary for each platform, in the order of the platforms.
+	Build(ctx context.Context, c build.GoComponent, platforms []ocispec.Platform, o build.Options) ([]image.Binary, error)
+}
+
 // Build builds the images. Their layers are files in a temporary folder, which lives until release is called.
 func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.Index, release func(), err error) {
 	s, err := p.read(ctx)
@@ -47,7 +53,10 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	release = func() { _ = os.RemoveAll(work) }
 	b := builder{
 		pipeline: p, state: s, created: created, work: work,
-		static: image.Static(), toolchain: build.NewGo(p.options.Environ),
+		static: image.Static(), toolchain: p.options.Toolchain,
+	}
+	if b.toolchain == nil {
+		b.toolchain = build.NewGo(p.options.Environ)
 	}
 	p.options.Progress.Emit("start", "building", strings.Join(names, ", "))
 	images = make([]image.Index, len(names))
@@ -87,7 +96,7 @@ type builder struct {
 	created   time.Time
 	work      string
 	static    image.Base
-	toolchain *build.Go
+	toolchain Toolchain
 }
 
 func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {

@@ -36,6 +36,8 @@ type Options struct {
 	Lookup config.Lookup
 	// Environ is the environment for the programs that a build runs, as in [os.Environ].
 	Environ []string
+	// Toolchain builds Go components; nil is the go command in PATH.
+	Toolchain Toolchain
 	// Registry says how registries are reached.
 	Registry registry.Options
 	// Now is the clock. It is used for progress, git commits and time-outs, never for anything that is hashed.

@@ -9,6 +9,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/publish"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
 )
 
 // PublishRequest says what to publish, and where from.
@@ -24,17 +26,7 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	if err != nil {
 		return publish.Receipt{}, err
 	}
-	publisher := publish.New(
-		func(name string) (publish.Target, error) { return p.client.Repository(name) },
-		func(ctx context.Context, name string) (string, error) {
-			repository, err := p.client.Repository(name)
-			if err != nil {
-				return "", err
-			}
-			return repository.Account(ctx)
-		},
-		p.options.Progress,
-	)
+	publisher := newPublisher(p.client, p.options.Progress)
 	if err := pl.Err(); err != nil {
 		return publish.Receipt{}, err // before any work, and before a registry is asked
 	}
@@ -65,6 +57,20 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 		return publish.Receipt{}, err
 	}
 	return publisher.Apply(ctx, pl, seen, images)
+}
+
+func newPublisher(client *registry.Client, progress report.Progress) *publish.Publisher {
+	return publish.New(
+		func(name string) (publish.Target, error) { return client.Repository(name) },
+		func(ctx context.Context, name string) (string, error) {
+			repository, err := client.Repository(name)
+			if err != nil {
+				return "", err
+			}
+			return repository.Account(ctx)
+		},
+		progress,
+	)
 }
 
 // fromLayout reads images that were built before. They must be of the commit that is checked out, because tags are

@@ -141,7 +141,7 @@ func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 		if err != nil {
 			return nil, err
 		}
-		box, err := a.openSandbox(p.Project)
+		box, err := a.openSandbox(p)
 		if err != nil {
 			return nil, err
 		}
@@ -154,8 +154,8 @@ func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 }
 
 // openSandbox opens the embedded registries of a project.
-func (a *app) openSandbox(project string) (*sandbox.Sandbox, error) {
-	box, err := sandbox.New(sandbox.Options{Dir: filepath.Join(project, ".berth", "sandbox")})
+func (a *app) openSandbox(p *pipelines.Pipeline) (*sandbox.Sandbox, error) {
+	box, err := p.Sandbox(filepath.Join(p.Project, ".berth", "sandbox"))
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ digests on every machine.`,
 	a.globalFlags(root)
 	root.AddCommand(
 		planCommand(a), buildCommand(a), publishCommand(a), registryCommand(a), versionCommand(a),
-		sandboxCommand(a), demoCommand(a), configCommand(a), initCommand(a),
+		sandboxCommand(a), demoCommand(a), rehearseCommand(a), configCommand(a), initCommand(a),
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	return root

@@ -27,7 +27,7 @@ meanwhile shows up at once.`,
 			if err != nil {
 				return err
 			}
-			box, err := a.openSandbox(p.Project)
+			box, err := a.openSandbox(p)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,156 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/sandbox"
+)
+
+// Outcome is how an environment took the rehearsal.
+type Outcome string
+
+const (
+	// OutcomePublished environments took all images, and a second publish sent nothing.
+	OutcomePublished Outcome = "published"
+	// OutcomeRefused environments do not accept this git ref, as they should say.
+	OutcomeRefused Outcome = "refused"
+	// OutcomeSkipped environments could not be rehearsed, for example because a variable is not set.
+	OutcomeSkipped Outcome = "skipped"
+)
+
+// Rehearsal is the outcome of publishing to every environment, in registries embedded in the process.
+type Rehearsal struct {
+	Commit       string      `json:"commit"`
+	Version      string      `json:"version"`
+	Environments []Rehearsed `json:"environments"`
+}
+
+// Rehearsed is one environment of a rehearsal.
+type Rehearsed struct {
+	Environment string   `json:"environment"`
+	Registry    string   `json:"registry"`
+	Outcome     Outcome  `json:"outcome"`
+	Reason      string   `json:"reason"`
+	Images      int      `json:"images"`
+	Tags        []string `json:"tags"`
+}
+
+// Rehearse builds the images once and publishes them to every environment that accepts the git ref, twice, into
+// embedded registries that begin empty. It fails when a publish fails or the second one sends anything.
+func (p *Pipeline) Rehearse(ctx context.Context, r BuildRequest) (Rehearsal, error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return Rehearsal{}, err
+	}
+	images, release, err := p.Build(ctx, r)
+	if err != nil {
+		return Rehearsal{}, err
+	}
+	defer release()
+	out := Rehearsal{Commit: s.facts.Commit, Version: s.base.String(), Environments: []Rehearsed{}}
+	for _, name := range p.Config.EnvironmentNames() {
+		one, err := p.rehearse(ctx, plan.Request{Environment: name, Components: r.Components, Platforms: r.Platforms}, images)
+		if err != nil {
+			return out, fmt.Errorf("rehearsal of environment %s: %w", name, err)
+		}
+		out.Environments = append(out.Environments, one)
+	}
+	return out, nil
+}
+
+func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.Index) (out Rehearsed, err error) {
+	out = Rehearsed{
+		Environment: r.Environment, Registry: p.Config.Environments[r.Environment].Registry, Tags: []string{},
+	}
+	pl, err := p.Plan(ctx, r)
+	if err != nil {
+		out.Outcome, out.Reason = OutcomeSkipped, err.Error()
+		return out, nil
+	}
+	if err := pl.Err(); err != nil {
+		out.Outcome, out.Reason = OutcomeRefused, strings.ReplaceAll(err.Error(), "\n", "; ")
+		return out, nil
+	}
+	dir, err := os.MkdirTemp("", "berth-rehearsal-")
+	if err != nil {
+		return out, fault.New(fault.Failed, "", "set TMPDIR to a folder with room", "no temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	box, err := p.Sandbox(filepath.Join(dir, "sandbox"))
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	// Whoever may write for real may in the rehearsal: the account is not what is rehearsed.
+	account := registry.Credential{Username: sandbox.Username, Password: sandbox.Password, Source: "rehearsal"}
+	if len(pl.Writers) > 0 {
+		account.Username = pl.Writers[0]
+	}
+	client := registry.NewClient(registry.Options{
+		Transport:   box.Transport(),
+		Credentials: registry.NewCredentials(registry.Explicit{"": account}),
+		UserAgent:   p.options.Registry.UserAgent,
+	})
+	if err := p.publishTwice(ctx, client, pl, images); err != nil {
+		return out, err
+	}
+	out.Outcome, out.Images = OutcomePublished, len(pl.Images)
+	out.Reason = "all images and tags; the second publish sent nothing"
+	for _, tag := range pl.Images[0].Tags {
+		out.Tags = append(out.Tags, tag.Name)
+	}
+	return out, nil
+}
+
+func (p *Pipeline) publishTwice(
+	ctx context.Context, client *registry.Client, pl plan.Plan, images []image.Index,
+) error {
+	publisher := newPublisher(client, p.options.Progress)
+	for range 2 {
+		seen, err := publisher.Observe(ctx, pl)
+		if err != nil {
+			return err
+		}
+		receipt, err := publisher.Apply(ctx, pl, seen, images)
+		if err != nil {
+			return err
+		}
+		again := seen[pl.Images[0].Repository][pl.Images[0].Tags[0].Name] != ""
+		if sent := receipt.Uploaded(); again && (sent.Blobs > 0 || sent.Manifests > 0) {
+			return fault.New(fault.Failed, "environment "+pl.Environment, "",
+				"the second publish sent %d blobs and %d manifests again", sent.Blobs, sent.Manifests)
+		}
+	}
+	return nil
+}
+
+// Sandbox opens embedded registries for this project, with their state in dir: each host has the kind that the
+// configuration gives it, and refuses to move the tags that the environments on it promise never to move.
+func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {
+	immutable := map[string][]string{}
+	for _, name := range p.Config.EnvironmentNames() {
+		e := p.Config.Environments[name]
+		host, _, _ := strings.Cut(p.Config.Registries[e.Registry].Prefix, "/")
+		immutable[host] = append(immutable[host], e.Immutable...)
+	}
+	return sandbox.New(sandbox.Options{Dir: dir, Immutable: immutable, Kinds: p.kindOf})
+}
+
+// kindOf is the kind that the configuration gives a host, else the one that its name tells.
+func (p *Pipeline) kindOf(host string) registry.Kind {
+	for _, r := range p.Config.Registries {
+		if h, _, _ := strings.Cut(r.Prefix, "/"); h == host && r.Kind != "" {
+			return registry.Kind(r.Kind)
+		}
+	}
+	return registry.KindOf(host)
+}
