@@ -42,7 +42,8 @@ Environments that refuse the git ref say why.`,
 }
 
 func writeRehearsal(w io.Writer, r pipelines.Rehearsal) error {
-	if _, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, r.Commit[:min(12, len(r.Commit))]); err != nil {
+	_, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, r.Commit[:min(12, len(r.Commit))])
+	if err != nil {
 		return err
 	}
 	t := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "OUTCOME", "TAGS", "REASON"}}
