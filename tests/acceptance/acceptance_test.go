@@ -32,12 +32,15 @@ func berth() {
 		dir = "."
 	}
 	code := cli.Run(ctx, cli.Process{
-		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Dir: dir, Now: time.Now,
+		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Environ: os.Environ(), Dir: dir, Now: time.Now,
 	})
 	stop()
 	os.Exit(code)
 }
 
+// TestScripts runs the scripts. UPDATE=1 writes what a failing cmp got into its script, for a person to
+// look at before a commit.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,6 +49,7 @@ func TestScripts(t *testing.T) {
 		Cmds:                commands(),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
 	})
 }
 

@@ -33,8 +33,8 @@ func commands() map[string]command {
 	return all
 }
 
-// project makes a git repository in a new folder and goes there: the files of testdata/project, over them those that the
-// script itself has in that folder, in one commit on main. web/go.mod pins this
+// project makes a git repository in a new folder and goes there: the files of testdata/project, over them those that
+// the script itself has in that folder, in one commit on main. web/go.mod pins this
 // machine's Go. $COMMIT, $COMMIT12 and $SHA are the commit's hash, whole and cut.
 //
 //	project DIR

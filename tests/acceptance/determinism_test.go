@@ -31,7 +31,9 @@ func TestSameDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	here := machine{t: t, home: filepath.Join(top, "home"), cache: local.GOCACHE, zone: "UTC"}
-	there := machine{t: t, home: filepath.Join(top, "users/Grace Hopper"), cache: filepath.Join(top, "cache"), zone: "Asia/Tokyo"}
+	there := machine{
+		t: t, home: filepath.Join(top, "users/Grace Hopper"), cache: filepath.Join(top, "cache"), zone: "Asia/Tokyo",
+	}
 	here.run(origin, "git", "init", "--quiet", "--initial-branch=main")
 	here.run(origin, "git", "add", "--all")
 	here.run(origin, "git", "commit", "--quiet", "--message=feat: open the shop")
@@ -46,10 +48,13 @@ func TestSameDigests(t *testing.T) {
 	if len(want) != 1 || !strings.HasPrefix(want["web"], "sha256:") {
 		t.Fatalf("berth build says %v", want)
 	}
+	publish := func(environment string) []string {
+		return []string{"publish", "--env", environment, "--sandbox", "--format", "json"}
+	}
 	for what, got := range map[string]map[string]string{
-		"publish to prd from main, here":            here.digests(one, "publish", "--env", "prd", "--sandbox", "--format", "json"),
+		"publish to prd from main, here":            here.digests(one, publish("prd")...),
 		"build on a branch, there":                  there.digests(two, "build", "--format", "json"),
-		"publish to dev from another branch, there": there.digests(two, "publish", "--env", "dev", "--sandbox", "--format", "json"),
+		"publish to dev from another branch, there": there.digests(two, publish("dev")...),
 	} {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s gives other digests than build here (-want +got):\n%s", what, diff)
@@ -78,7 +83,8 @@ func (m machine) run(dir, name string, args ...string) []byte {
 	cmd := exec.CommandContext(m.t.Context(), name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(gitEnv(), "PATH="+os.Getenv("PATH"), "HOME="+m.home, "TMPDIR="+temp, "TZ="+m.zone,
-		"GOCACHE="+m.cache, "GOMODCACHE="+filepath.Join(m.home, "modules"), "GOPROXY=off", "GOTOOLCHAIN=local", "GOENV=off")
+		"GOCACHE="+m.cache, "GOMODCACHE="+filepath.Join(m.home, "modules"),
+		"GOPROXY=off", "GOTOOLCHAIN=local", "GOENV=off")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

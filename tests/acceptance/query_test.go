@@ -33,7 +33,8 @@ func jsonEquals(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// query follows a path of names, [index], [*] for all elements, keys() and len(). Several values are separated by blanks.
+// query follows a path of names, [index], [*] for all elements, keys() and len(). Several values are separated
+// by blanks.
 func query(doc any, path string) (string, error) {
 	values := []any{doc}
 	for _, step := range steps(path) {
