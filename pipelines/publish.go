@@ -2,7 +2,9 @@ package pipelines
 
 import (
 	"context"
+	"fmt"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -86,9 +88,15 @@ func (p *Pipeline) fromLayout(ctx context.Context, dir string) ([]image.Index, e
 	}
 	want := builder{state: s}.revision()
 	for _, x := range images {
-		if got := x.Manifest.Annotations["org.opencontainers.image.revision"]; got != want {
+		said := x.Manifest.Annotations
+		if got := said[ocispec.AnnotationRevision]; got != want {
 			return nil, fault.New(fault.Usage, "--from "+dir, "check out that commit, or build again: berth build --output "+dir,
 				"%s was built from commit %s, but %s is checked out", x.Component, got, want)
+		}
+		if got := said[ocispec.AnnotationVersion]; got != s.base.String() {
+			return nil, fault.New(fault.Usage, "--from "+dir,
+				fmt.Sprintf("set VERSION=%s, or build again: berth build --output %s", got, dir),
+				"%s was built as version %s, but this is version %s", x.Component, got, s.base)
 		}
 	}
 	return images, nil
