@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
@@ -37,6 +38,7 @@ type flags struct {
 	quiet, sandbox             bool
 	username                   string
 	passwordStdin              bool
+	builder, goImage           string
 }
 
 const (
@@ -87,6 +89,10 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 		return usage(cmd, "--format %q is neither table nor json", a.flags.format)
 	case a.flags.passwordStdin && a.flags.username == "":
 		return usage(cmd, "--password-stdin needs --username")
+	case a.flags.builder != "" && a.flags.builder != builderGo && a.flags.builder != builderDagger:
+		return usage(cmd, "--builder %q is neither go nor dagger", a.flags.builder)
+	case a.flags.goImage != "" && a.flags.builder != builderDagger:
+		return usage(cmd, "--go-image is for --builder dagger")
 	case a.flags.username != "" && !a.flags.passwordStdin:
 		return usage(cmd, "--username needs --password-stdin")
 	}
@@ -131,6 +137,13 @@ func (a *app) open() (*pipelines.Pipeline, error) {
 func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 	o := a.options()
 	o.Progress, o.Warn = a.screen()
+	if a.flags.builder == builderDagger {
+		engine := &engineToolchain{log: io.Discard, options: build.EngineOptions{
+			Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup),
+		}}
+		a.closers = append(a.closers, engine.close)
+		o.Toolchain = engine
+	}
 	explicit, err := a.explicit(ctx)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ the Docker daemon under every tag that publish would use.`,
 		Args: noArgs,
 	}
 	selected := a.selectFlags(cmd)
+	a.builderFlags(cmd)
 	cmd.Flags().StringVar(&output, "output", "", "write an OCI image layout to this folder")
 	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

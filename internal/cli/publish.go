@@ -41,6 +41,7 @@ was interrupted.`,
 		Args: noArgs,
 	}
 	f.selected = a.selectFlags(cmd)
+	a.builderFlags(cmd)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only show the plan")
 	cmd.Flags().StringVar(&f.from, "from", "", "publish the images of this OCI layout instead of building")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "do exactly what this saved plan says, or fail when the facts changed")
@@ -63,10 +64,8 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 		request, saved = requestOf(loaded), &loaded
 		a.flags.env = loaded.Environment
 	}
+	// Planned before a password is read or the sandbox's state is made: what is refused leaves nothing behind.
 	p, err := a.open()
-	if !f.dryRun && err == nil {
-		p, err = a.openOnline(cmd.Context())
-	}
 	if err != nil {
 		return err
 	}
@@ -82,10 +81,16 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 	if f.dryRun {
 		return a.showPlan(pl, f.planTo)
 	}
+	if err := pl.Err(); err != nil {
+		return err
+	}
 	if f.planTo != "" {
 		if err := a.savePlan(pl, f.planTo); err != nil {
 			return err
 		}
+	}
+	if p, err = a.openOnline(cmd.Context()); err != nil {
+		return err
 	}
 	receipt, err := p.Publish(cmd.Context(), pipelines.PublishRequest{Request: request, From: f.from})
 	if err != nil {

@@ -25,6 +25,7 @@ Environments that refuse the git ref say why.`,
 		Args: noArgs,
 	}
 	selected := a.selectFlags(cmd)
+	a.builderFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		p, err := a.openOnline(cmd.Context())
 		if err != nil {

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"go/version"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 )
@@ -25,66 +26,137 @@ type module struct {
 	temp      string // GOTMPDIR
 }
 
-// edited is what `go mod edit -json` and `go work edit -json` print.
-type edited struct {
-	Go        string
-	Toolchain string
-	Use       []struct{ DiskPath string }
+// pinned is what a go.mod, or the go.work in force, says of the toolchain.
+type pinned struct {
+	file      string // that says it
+	goVersion string // the go line, "1.26.0"
+	toolchain string // the toolchain line, "go1.26.8", or ""
+}
+
+// release is the toolchain that the file asks for. The toolchain line decides, else the go line.
+func (p pinned) release() string {
+	if p.toolchain == "" || p.toolchain == "default" {
+		return "go" + p.goVersion
+	}
+	return p.toolchain
 }
 
 // module finds the component's module and workspace and the toolchain that they pin, and makes sure that it is there.
 func (t *tool) module(ctx context.Context, c GoComponent, o Options) (module, error) {
-	mod, ok := above(c.Dir, "", "go.mod")
-	if !ok {
-		return module{}, fault.New(fault.Usage, c.Name,
-			"Run `go mod init` in "+c.Dir+", or correct the component's go.dir.", "there is no go.mod in %s or above", c.Dir)
-	}
-	file, m := mod, module{work: "off"}
-	said, err := t.edit(ctx, "mod", mod)
+	said, work, err := readModule(c, o)
 	if err != nil {
-		return module{}, packageFault(ctx, c, err)
+		return module{}, err
 	}
-	if work, ok := above(c.Dir, o.Root, "go.work"); ok && o.Root != "" {
-		space, err := t.edit(ctx, "work", work)
-		if err != nil {
-			return module{}, packageFault(ctx, c, err)
-		}
-		if space.uses(filepath.Dir(work), filepath.Dir(mod)) {
-			file, m.work, said = work, work, space
-		}
-	}
-	m.toolchain, err = t.pin(ctx, c, file, said, o.Warn)
+	m := module{work: work}
+	m.toolchain, err = t.pin(ctx, c, said, o.Warn)
 	return m, err
 }
 
-// pin chooses GOTOOLCHAIN, so that every machine compiles with the same release whatever it has installed. The
-// toolchain line decides, else the go line.
-func (t *tool) pin(ctx context.Context, c GoComponent, file string, said edited, warn func(string)) (string, error) {
+// readModule reads the component's go.mod and a go.work that uses it. work is GOWORK: the file, or "off".
+func readModule(c GoComponent, o Options) (said pinned, work string, err error) {
+	mod, ok := above(c.Dir, "", "go.mod")
+	if !ok {
+		return pinned{}, "", fault.New(fault.Usage, c.Name,
+			"Run `go mod init` in "+c.Dir+", or correct the component's go.dir.", "there is no go.mod in %s or above", c.Dir)
+	}
+	said, err = readGoMod(mod)
+	if err != nil {
+		return pinned{}, "", unreadable(c, err)
+	}
+	file, ok := above(c.Dir, o.Root, "go.work")
+	if !ok || o.Root == "" {
+		return said, "off", nil
+	}
+	space, uses, err := readGoWork(file, filepath.Dir(mod))
+	if err != nil {
+		return pinned{}, "", unreadable(c, err)
+	}
+	if !uses {
+		return said, "off", nil // one that does not use the module is left out of force: Go would refuse to build
+	}
+	return space, file, nil
+}
+
+func unreadable(c GoComponent, err error) error {
+	return &fault.Error{
+		Op: "build", Subject: c.Name, Err: err, Code: fault.Usage, Next: "Correct the file; `go mod tidy` checks it.",
+	}
+}
+
+func readGoMod(file string) (pinned, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return pinned{}, err
+	}
+	// Lax, so that a line which a newer Go knows does not stop a pin that this one can read.
+	f, err := modfile.ParseLax(file, data, nil)
+	if err != nil {
+		return pinned{}, err
+	}
+	said := pinned{file: file, goVersion: "1.16"} // what Go takes where there is no go line
+	if f.Go != nil {
+		said.goVersion = f.Go.Version
+	}
+	// ParseLax leaves the toolchain line out, as it means nothing for dependencies.
+	for _, line := range f.Syntax.Stmt {
+		if l, ok := line.(*modfile.Line); ok && len(l.Token) == 2 && l.Token[0] == "toolchain" {
+			said.toolchain = l.Token[1]
+		}
+	}
+	return said, nil
+}
+
+// readGoWork reads a workspace and whether it uses the module in a folder.
+func readGoWork(file, module string) (said pinned, uses bool, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return pinned{}, false, err
+	}
+	f, err := modfile.ParseWork(file, data, nil)
+	if err != nil {
+		return pinned{}, false, err
+	}
+	said = pinned{file: file, goVersion: "1.18"} // the first that had workspaces
+	if f.Go != nil {
+		said.goVersion = f.Go.Version
+	}
+	if f.Toolchain != nil {
+		said.toolchain = f.Toolchain.Name
+	}
+	for _, u := range f.Use {
+		dir := filepath.FromSlash(u.Path)
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(filepath.Dir(file), dir)
+		}
+		uses = uses || filepath.Clean(dir) == module
+	}
+	return said, uses, nil
+}
+
+// pin chooses GOTOOLCHAIN, so that every machine compiles with the same release whatever it has installed.
+func (t *tool) pin(ctx context.Context, c GoComponent, said pinned, warn func(string)) (string, error) {
 	if _, ok := c.Env["GOTOOLCHAIN"]; ok {
 		return "", nil // the configuration chose, and its environment comes last
 	}
-	want := said.Toolchain
-	if want == "" || want == "default" {
-		want = "go" + said.Go
-	}
+	want := said.release()
 	stays := t.setting == "local"
-	if stays && version.Compare("go"+said.Go, t.local) > 0 {
+	if stays && version.Compare("go"+said.goVersion, t.local) > 0 {
 		return "", &fault.Error{
 			Op: "build", Subject: c.Name, Code: fault.Failed,
-			Err:  fmt.Errorf("%s needs go%s, and GOTOOLCHAIN=local keeps to %s", file, said.Go, t.local),
-			Next: "Install go" + said.Go + ", or set GOTOOLCHAIN=auto to let Go fetch it.",
+			Err:  fmt.Errorf("%s needs go%s, and GOTOOLCHAIN=local keeps to %s", said.file, said.goVersion, t.local),
+			Next: "Install go" + said.goVersion + ", or set GOTOOLCHAIN=auto to let Go fetch it.",
 		}
 	}
 	switch {
 	case !oneRelease.MatchString(want):
 		warn(fmt.Sprintf("%s: %s pins no release of Go: digests may differ from other machines; "+
-			"add a line such as: toolchain %s", c.Name, file, t.local))
+			"add a line such as: toolchain %s", c.Name, said.file, t.local))
 		return t.setting, nil
 	case want == t.local:
 		return "local", nil
 	case stays:
 		warn(fmt.Sprintf("%s: %s pins %s, but GOTOOLCHAIN=local builds with %s: digests may differ from other machines",
-			c.Name, file, want, t.local))
+			c.Name, said.file, want, t.local))
 		return "local", nil
 	}
 	choice := want
@@ -97,41 +169,12 @@ func (t *tool) pin(ctx context.Context, c GoComponent, file string, said edited,
 			return "", fmt.Errorf("build %s: %w", c.Name, context.Cause(ctx))
 		}
 		return "", &fault.Error{
-			Op: "build", Subject: c.Name, Code: fault.Failed, Err: fmt.Errorf("%s pins %s: %w", file, want, err),
+			Op: "build", Subject: c.Name, Code: fault.Failed, Err: fmt.Errorf("%s pins %s: %w", said.file, want, err),
 			Next: "Install " + want + " so that PATH has a command of that name, give Go a proxy that serves toolchains\n" +
 				"(GOPROXY), or set GOTOOLCHAIN=local to build with " + t.local + " and accept another digest.",
 		}
 	}
 	return choice, nil
-}
-
-// edit reads a go.mod or go.work with the go command, which knows every line of them.
-func (t *tool) edit(ctx context.Context, kind, file string) (edited, error) {
-	dir := filepath.Dir(file)
-	env := append(slices.Clone(t.env), "GOTOOLCHAIN=local", "GOWORK=off", "PWD="+dir)
-	out, err := t.run(ctx, dir, env, kind, "edit", "-json", file)
-	if err != nil {
-		return edited{}, err
-	}
-	var e edited
-	if err := json.Unmarshal(out, &e); err != nil {
-		return edited{}, fmt.Errorf("%s: %w", file, err)
-	}
-	return e, nil
-}
-
-// uses tells whether a workspace has the module. One that does not is left out of force, for Go would refuse to build.
-func (e edited) uses(workDir, modDir string) bool {
-	for _, u := range e.Use {
-		path := filepath.FromSlash(u.DiskPath)
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(workDir, path)
-		}
-		if filepath.Clean(path) == modDir {
-			return true
-		}
-	}
-	return false
 }
 
 // above finds a file in a folder or the nearest one above it, not above root when root is given.

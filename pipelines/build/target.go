@@ -27,31 +27,52 @@ type target struct {
 func newTarget(t *tool, c GoComponent, m module, p ocispec.Platform, o Options) (target, error) {
 	p = image.NormalizePlatform(p)
 	name := image.PlatformString(p)
-	arch, ok := archEnv(p)
-	if !ok {
-		return target{}, fault.New(fault.Usage, c.Name+" for "+name, "Correct the component's platforms.",
-			"Go knows no variant %q of %s", p.Variant, p.Architecture)
+	env, err := settings(c, m, p)
+	if err != nil {
+		return target{}, err
 	}
-	env := map[string]string{
-		"CGO_ENABLED": "0", "GOOS": p.OS, "GOARCH": p.Architecture, "GOWORK": m.work, "GOTOOLCHAIN": m.toolchain,
-		"PWD": c.Dir, "GOTMPDIR": m.temp,
+	if m.temp != "" {
+		env["PWD"], env["GOTMPDIR"] = c.Dir, m.temp
 	}
-	maps.Copy(env, arch)
-	maps.Copy(env, c.Env)
 	full := slices.Clone(t.env)
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		full = append(full, k+"="+env[k])
 	}
+	out := binaryPath(c, p, o)
+	return target{platform: p, name: name, out: out, args: buildArgs(c, o, out), env: full}, nil
+}
+
+// settings are the variables that decide what the compiler makes of a component for a platform: the same wherever it
+// runs.
+func settings(c GoComponent, m module, p ocispec.Platform) (map[string]string, error) {
+	arch, ok := archEnv(p)
+	if !ok {
+		return nil, fault.New(fault.Usage, c.Name+" for "+image.PlatformString(p), "Correct the component's platforms.",
+			"Go knows no variant %q of %s", p.Variant, p.Architecture)
+	}
+	env := map[string]string{
+		"CGO_ENABLED": "0", "GOOS": p.OS, "GOARCH": p.Architecture, "GOWORK": m.work, "GOTOOLCHAIN": m.toolchain,
+	}
+	maps.Copy(env, arch)
+	maps.Copy(env, c.Env)
+	return env, nil
+}
+
+// binaryPath is where the caller finds the binary of a platform.
+func binaryPath(c GoComponent, p ocispec.Platform, o Options) string {
+	return filepath.Join(o.Out, c.Name, strings.ReplaceAll(image.PlatformString(p), "/", "_"), c.Name)
+}
+
+// buildArgs are the arguments of the go command that build a component into out.
+func buildArgs(c GoComponent, o Options, out string) []string {
 	flags := defaultLDFlags
 	if len(c.LDFlags) > 0 {
 		flags = strings.Join(c.LDFlags, " ")
 	}
 	flags = strings.NewReplacer("{version}", o.Version, "{commit}", o.Commit).Replace(flags)
-	out := filepath.Join(o.Out, c.Name, strings.ReplaceAll(name, "/", "_"), c.Name)
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags}
 	args = append(args, tagArgs(c)...)
-	args = append(args, "-o", out, "--", mainPackage(c))
-	return target{platform: p, name: name, out: out, args: args, env: full}, nil
+	return append(args, "-o", out, "--", mainPackage(c))
 }
 
 func tagArgs(c GoComponent) []string {

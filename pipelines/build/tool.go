@@ -169,11 +169,21 @@ func (t *tool) compile(ctx context.Context, c GoComponent, target target) error 
 
 // checkMain makes sure that the component names one main package, before anything is compiled.
 func (t *tool) checkMain(ctx context.Context, c GoComponent, first target) error {
-	args := append([]string{"list", "-find", "-e", "-json=Name,ImportPath,Error"}, tagArgs(c)...)
-	out, err := t.run(ctx, c.Dir, first.env, append(args, "--", mainPackage(c))...)
+	out, err := t.run(ctx, c.Dir, first.env, listArgs(c)...)
 	if err != nil {
 		return packageFault(ctx, c, err)
 	}
+	return oneMain(ctx, c, out)
+}
+
+// listArgs are the arguments of the go command that say what the component's package is.
+func listArgs(c GoComponent) []string {
+	args := append([]string{"list", "-find", "-e", "-json=Name,ImportPath,Error"}, tagArgs(c)...)
+	return append(args, "--", mainPackage(c))
+}
+
+// oneMain reads what listArgs print.
+func oneMain(ctx context.Context, c GoComponent, out []byte) error {
 	type listed struct {
 		Name, ImportPath string
 		Error            *struct{ Err string }
