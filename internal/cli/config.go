@@ -44,8 +44,12 @@ agree. Errors name line and column. Variables without a value are listed; they m
 }
 
 func writeChecked(w io.Writer, c pipelines.Checked) error {
-	if _, err := fmt.Fprintf(w, "%s is valid: %s, %d registries, %s\n", c.File,
-		plural(c.Components, "component"), c.Registries, plural(c.Environments, "environment")); err != nil {
+	registries := "1 registry"
+	if c.Registries != 1 {
+		registries = fmt.Sprintf("%d registries", c.Registries)
+	}
+	if _, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s\n", c.File,
+		plural(c.Components, "component"), registries, plural(c.Environments, "environment")); err != nil {
 		return err
 	}
 	for _, u := range c.Unset {

@@ -32,6 +32,7 @@ func Run(ctx context.Context, p Process) int {
 	a := newApp(p)
 	root := newRoot(a) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(p.Args[1:])
+	strictHelp(root)
 	err := root.ExecuteContext(ctx)
 	a.close()
 	if err == nil {
@@ -65,10 +66,10 @@ func newRoot(a *app) *cobra.Command {
 It builds the components of berth.yaml for every platform, computes version and tags from git, picks the
 registry by environment and publishes: all images first, then the tags. The same commit gives the same
 digests on every machine.`,
-		Example: `  berth plan --env dev             what would happen, and why
-  berth publish --env dev          build, push and tag
+		Example: `  berth plan --env dev               what would happen, and why
+  berth publish --env dev            build, push and tag
   berth publish --env dev --sandbox  the same into registries embedded in berth
-  berth version tags               the tags of this commit`,
+  berth version tags                 the tags of this commit`,
 		Version:           buildVersion(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -108,6 +109,34 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return fault.New(fault.Usage, "", next, "there is no command %q", strings.TrimSpace(cmd.CommandPath()+" "+args[0]))
 	}
 	return usage(cmd, "%s takes no argument, but got %q", cmd.CommandPath(), args[0])
+}
+
+// strictHelp makes the two verbs that cobra adds fail on what does not exist, as all others do: by themselves they
+// show a help text and end with 0.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				topic, rest, err := root.Find(args)
+				if err != nil {
+					return usage(root, "%w", err)
+				}
+				if len(rest) == 0 {
+					return nil
+				}
+				return noArgs(topic, rest)
+			}
+		case "completion":
+			cmd.Args = noArgs
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range cmd.Commands() {
+				shell.Args = noArgs
+			}
+		}
+	}
 }
 
 // group is a command that only holds others.
