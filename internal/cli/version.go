@@ -176,9 +176,12 @@ func writeRelease(w io.Writer, r pipelines.Release) error {
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
-	if len(r.Files) > 0 {
+	switch {
+	case len(r.Files) > 0:
 		fmt.Fprintf(&b, "%s → %s in %s\n", r.Previous, r.Version, strings.Join(r.Files, ", "))
-	} else {
+	case r.Previous != r.Version: // with version.file git
+		fmt.Fprintf(&b, "%s → %s, by the git tag alone\n", r.Previous, r.Version)
+	default:
 		fmt.Fprintf(&b, "%s is the version already\n", r.Version)
 	}
 	state := "is there already"
