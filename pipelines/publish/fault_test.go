@@ -140,8 +140,14 @@ func TestAFailureAmongTheTagsIsFinishedByRunningAgain(t *testing.T) {
 				s := h.load(next)
 				_, err := h.publish(t.Context(), s)
 				failed(t, err, f.code, "run the same command again")
-				if !strings.Contains(err.Error(), h.host+"/acme/"+strings.Replace(put, "/manifests/", ":", 1)) {
-					t.Errorf("the message does not name %s: %v", put, err)
+				if want := "tag " + h.host + "/acme/" + strings.Replace(put, "/manifests/", ":", 1) + ": "; !strings.HasPrefix(err.Error(), want) {
+					t.Errorf("the message does not begin with %s: %v", want, err)
+				}
+				if next := fault.NextOf(err); strings.Count(next, "run the same command again") != 1 || !strings.Contains(next, "only tags are missing") {
+					t.Errorf("next: %s", next)
+				}
+				if e, ok := errors.AsType[*fault.Error](err); !ok || e.Retryable != (f.code == fault.Unavailable) {
+					t.Errorf("retryable: %+v", e)
 				}
 				versionsBeforeFloating(t, before, h.tags())
 				h.proxy.Clear()
@@ -154,6 +160,25 @@ func TestAFailureAmongTheTagsIsFinishedByRunningAgain(t *testing.T) {
 				}
 				same(t, "again", h.tags(), want)
 			})
+		}
+	}
+}
+
+// All tags are set when they are read back, but nobody can be sure: that is a failure with the same way out.
+func TestAFailureOfTheReadBack(t *testing.T) {
+	t.Parallel()
+	for method, f := range map[string]faultproxy.Fault{"GET": status(500), "HEAD": status(403)} {
+		h := newHarbour(t)
+		s := h.load(cargo{version: "1.0.0", day: 1})
+		// A first publish reads no tag, and looks at each one twice before it puts it.
+		h.proxy.Add(faultproxy.Rule{
+			Method: method, Path: regexp.MustCompile(`^/v2/acme/bravo/manifests/[^:]+$`), Skip: map[string]int{"HEAD": 2 * tagsOfMain}[method], Fault: f,
+		})
+		_, err := h.publish(t.Context(), s)
+		failed(t, err, map[string]fault.Code{"GET": fault.Unavailable, "HEAD": fault.Credentials}[method], "run the same command again")
+		h.proxy.Clear()
+		if _, err := h.publish(t.Context(), s); err != nil || len(h.tags()) != components*tagsOfMain {
+			t.Errorf("again: %v, %v", err, h.tags())
 		}
 	}
 }

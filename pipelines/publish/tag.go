@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -79,13 +80,19 @@ func (p *Publisher) tag(ctx context.Context, jobs []*job, class version.Class) e
 	return g.Wait()
 }
 
-// unfinished adds what to do after a failure among the tags, where some may be set and others not.
+// unfinished adds what to do after a failure among the tags, where some may be set and others not. The next step of a
+// failure that may pass says already to run the same command again.
 func unfinished(err error) error {
-	next := "all images are up and only tags are missing: run the same command again to finish"
-	if cause := fault.NextOf(err); cause != "" {
-		next = cause + "\nthen " + next
+	const missing = "all images are up and only tags are missing"
+	cause, ok := errors.AsType[*fault.Error](err)
+	retryable := ok && cause.Retryable
+	next := missing + ": run the same command again to finish"
+	if hint := fault.NextOf(err); hint != "" && retryable {
+		next = hint + "\n" + missing
+	} else if hint != "" {
+		next = hint + "\n" + next
 	}
-	return &fault.Error{Op: "tag", Err: err, Next: next, Code: fault.CodeOf(err), Retryable: true}
+	return &fault.Error{Err: err, Next: next, Code: fault.CodeOf(err), Retryable: retryable}
 }
 
 // readBack asks the registry for what was just written: every tag that changed, and one index a repository byte for
