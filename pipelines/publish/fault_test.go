@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func phases() map[string]faultproxy.Rule {
 func TestAFailureBeforeTheTagsMovesNone(t *testing.T) {
 	t.Parallel()
 	old, next := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}
-	want := expected(t, old, next)
+	want, made := expected(t, old, next)
 	faults := map[string]struct {
 		fault faultproxy.Fault
 		code  fault.Code
@@ -61,9 +62,13 @@ func TestAFailureBeforeTheTagsMovesNone(t *testing.T) {
 	}
 	for phase, rule := range phases() {
 		for name, f := range faults {
+			if alike := []string{"500", "502", "429 for hours", "hangs up"}; !strings.HasPrefix(phase, "send") && slices.Contains(alike, name) {
+				continue // the request is sent by the same code as in the other phases
+			}
 			t.Run(phase+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				h := newHarbour(t)
+				h.stock = made
 				h.must(old)
 				before := h.tags()
 				rule.Fault = f.fault
@@ -115,7 +120,7 @@ func tagPuts() []string {
 func TestAFailureAmongTheTagsIsFinishedByRunningAgain(t *testing.T) {
 	t.Parallel()
 	old, next := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}
-	want := expected(t, old, next)
+	want, made := expected(t, old, next)
 	if n := len(want); n != components*(tagsOfMain+3) {
 		t.Fatalf("%d tags: %v", n, want)
 	}
@@ -132,6 +137,7 @@ func TestAFailureAmongTheTagsIsFinishedByRunningAgain(t *testing.T) {
 			t.Run(put+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				h := newHarbour(t)
+				h.stock = made
 				h.must(old)
 				before := h.tags()
 				h.proxy.Add(faultproxy.Rule{
@@ -203,9 +209,10 @@ func versionsBeforeFloating(t *testing.T, before, after map[string]string) {
 func TestAStormOfFaultsIsWeathered(t *testing.T) {
 	t.Parallel()
 	old, next := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}
-	want := expected(t, old, next)
+	want, made := expected(t, old, next)
 	for seed := range uint64(6) {
 		h := newHarbour(t)
+		h.stock = made
 		h.must(old)
 		h.proxy.Random(seed, 0.15, status(429), status(500), status(502), status(503),
 			faultproxy.Fault{Reset: true}, faultproxy.Fault{Reset: true, ResetAfter: 50}, faultproxy.Fault{LoseAnswer: true})

@@ -54,6 +54,7 @@ type harbour struct {
 	onBefore func(*http.Request)
 	onAfter  func(*http.Request)
 	mu       sync.Mutex
+	stock    stock
 }
 
 func newHarbour(t *testing.T) *harbour {
@@ -90,7 +91,7 @@ func newHarbour(t *testing.T) *harbour {
 // newClient retries as berth does, with waits that no test notices. silence is how long a registry may say nothing.
 func newClient(t *testing.T, silence time.Duration) *registry.Client {
 	t.Helper()
-	transport := &http.Transport{ResponseHeaderTimeout: silence}
+	transport := &http.Transport{ResponseHeaderTimeout: silence, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
 	return registry.NewClient(registry.Options{
 		Transport: transport,
@@ -151,9 +152,13 @@ type cargo struct {
 	writers string // a YAML list
 }
 
+// stock are images that were made already. They are the same for every registry.
+type stock map[cargo][]image.Index
+
 // load makes plan and images of a commit for the registry at host.
-func load(t *testing.T, host string, k cargo) ship {
+func load(t *testing.T, host string, k cargo, made stock) ship {
 	t.Helper()
+	asked := k
 	if k.branch == "" {
 		k.branch = "main"
 	}
@@ -169,6 +174,9 @@ func load(t *testing.T, host string, k cargo) ship {
 	var s ship
 	if s.plan, err = plan.Make(c, f, semver.MustParse(k.version), plan.Request{Environment: "prd"}); err != nil {
 		t.Fatal(err)
+	}
+	if s.images = made[asked]; s.images != nil {
+		return s
 	}
 	dir := t.TempDir()
 	for _, name := range c.ComponentNames() {
@@ -198,7 +206,7 @@ func load(t *testing.T, host string, k cargo) ship {
 
 func (h *harbour) load(k cargo) ship {
 	h.t.Helper()
-	return load(h.t, h.host, k)
+	return load(h.t, h.host, k, h.stock)
 }
 
 func publisher(c *registry.Client) *publish.Publisher {
@@ -247,7 +255,7 @@ func (h *harbour) elsewhere(s ship) error {
 // loadElsewhere loads what somebody else publishes.
 func (h *harbour) loadElsewhere(k cargo) ship {
 	h.t.Helper()
-	return load(h.t, h.behind, k)
+	return load(h.t, h.behind, k, h.stock)
 }
 
 // tags reads every tag of every component, past the proxy: "component:tag" → digest.
@@ -274,14 +282,14 @@ func (h *harbour) tags() map[string]string {
 	return found
 }
 
-// expected are the tags that a clean publish of ships, one after the other, leaves behind.
-func expected(t *testing.T, cargos ...cargo) map[string]string {
+// expected are the tags that a clean publish of ships, one after the other, leaves behind, and the ships' images.
+func expected(t *testing.T, cargos ...cargo) (map[string]string, stock) {
 	t.Helper()
-	h := newHarbour(t)
+	h, made := newHarbour(t), stock{}
 	for _, k := range cargos {
-		h.must(k)
+		made[k] = h.must(k).images
 	}
-	return h.tags()
+	return h.tags(), made
 }
 
 func same(t *testing.T, what string, got, want map[string]string) {
