@@ -131,7 +131,7 @@ func unique(names map[string]bool, dir string) string {
 
 func scaffoldText(components []found, versionFile, project, prefix string) string {
 	var b strings.Builder
-	name := strings.Trim(notInNames.ReplaceAllString(project, "-"), "-")
+	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(project), "-"), "-")
 	if name == "" {
 		name = "project"
 	}
