@@ -1,0 +1,37 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/berth-sh/berth/pipelines/report"
+)
+
+// Text writes the plan for people. Refusals are not part of it: they are the error that [Plan.Err] returns.
+func (p Plan) Text(w io.Writer) error {
+	head := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "VERSION", "COMMIT", "REASON"}}
+	head.Add(p.Environment, p.Registry, p.Version, p.Commit[:min(12, len(p.Commit))], p.Reason)
+	images := &report.Table{Head: []string{"COMPONENT", "REPOSITORY", "PLATFORMS"}}
+	// Tags depend on the git ref and the environment, so that all images of a plan have the same.
+	tags := &report.Table{Head: []string{"TAG", "CLASS", "RULE"}}
+	for i, x := range p.Images {
+		images.Add(x.Component, x.Repository, strings.Join(x.Platforms, ", "))
+		for _, tag := range x.Tags {
+			if i == 0 {
+				tags.Add(tag.Name, string(tag.Class), tag.Rule)
+			}
+		}
+	}
+	for i, t := range []*report.Table{head, images, tags} {
+		if i > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+		if err := t.Text(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
