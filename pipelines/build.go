@@ -32,6 +32,17 @@ type Toolchain interface {
 	Build(ctx context.Context, c build.GoComponent, platforms []ocispec.Platform, o build.Options) ([]image.Binary, error)
 }
 
+// CanBuild reports why a request names components or platforms that do not exist, without building anything.
+func (p *Pipeline) CanBuild(r BuildRequest) error {
+	names, err := plan.Components(p.Config, r.Components)
+	for _, name := range names {
+		if _, platformErr := plan.Platforms(p.Config, name, r.Platforms); err == nil {
+			err = platformErr
+		}
+	}
+	return err
+}
+
 // Build builds the images. Their layers are files in a temporary folder, which lives until release is called.
 func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.Index, release func(), err error) {
 	s, err := p.read(ctx)

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/berth-sh/berth/pipelines/config"
@@ -27,6 +28,12 @@ func (p *Pipeline) Check() (Checked, error) {
 		Registries:   len(p.Config.Registries),
 		Environments: len(p.Config.Environments),
 		Unset:        append([]string{}, p.Config.Unset()...),
+	}
+	if err := p.checkTies(); err != nil {
+		return Checked{}, err
+	}
+	if err := p.checkFolders(); err != nil {
+		return Checked{}, err
 	}
 	if p.Config.Version.File == config.VersionFromGit {
 		return out, nil
@@ -55,4 +62,52 @@ func (p *Pipeline) Check() (Checked, error) {
 		}
 	}
 	return out, nil
+}
+
+// checkTies finds environments that the same git ref would choose equally well. They can still be named with --env, so
+// that only a check, not every command, fails.
+func (p *Pipeline) checkTies() error {
+	taken := map[string]string{}
+	for _, name := range p.Config.EnvironmentNames() {
+		refs := p.Config.Environments[name].Refs
+		if refs == nil {
+			continue
+		}
+		var globs []string
+		for _, g := range refs.Branches {
+			globs = append(globs, "branches "+g)
+		}
+		for _, g := range refs.Tags {
+			globs = append(globs, "git tags "+g)
+		}
+		if refs.PullRequests {
+			globs = append(globs, "pull requests")
+		}
+		for _, g := range globs {
+			if other, tie := taken[g]; tie {
+				return p.Config.Fault([]string{"environments", name, "refs"}, "make one of them more specific",
+					"environments %s and %s both accept %s, so that neither can be chosen by the git ref", other, name, g)
+			}
+			taken[g] = name
+		}
+	}
+	return nil
+}
+
+// checkFolders finds components whose sources are not there.
+func (p *Pipeline) checkFolders() error {
+	for _, name := range p.Config.ComponentNames() {
+		k := p.Config.Components[name]
+		at, dir := []string{"components", name, "go", "dir"}, ""
+		if k.Go != nil {
+			dir = k.Go.Dir
+		} else {
+			at, dir = []string{"components", name, "dockerfile", "context"}, k.Dockerfile.Context
+		}
+		if info, err := os.Stat(filepath.Join(p.Project, filepath.FromSlash(dir))); err != nil || !info.IsDir() {
+			return p.Config.Fault(at, "name the folder of the sources, relative to "+config.FileName,
+				"there is no folder %q", dir)
+		}
+	}
+	return nil
 }

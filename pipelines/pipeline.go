@@ -30,6 +30,9 @@ type Options struct {
 	Config string
 	// Repo is a folder of the git repository. Empty means the one that holds the project.
 	Repo string
+	// Outputs are files and folders that the run reads or writes and that are no part of the sources, such as an OCI
+	// layout or a saved plan. They do not make the work tree dirty.
+	Outputs []string
 	// Dir is the working directory, from which relative paths start.
 	Dir string
 	// Lookup reads the environment.
@@ -92,7 +95,7 @@ func Open(o Options) (*Pipeline, error) {
 		return nil, fault.New(fault.Usage, project, "name the repository that holds it with --repo",
 			"the project is not in the git repository %s", r.Root())
 	}
-	return &Pipeline{Config: c, Project: project, options: o, repository: r, client: newClient(c, o)}, nil
+	return &Pipeline{Config: c, Project: resolved(project), options: o, repository: r, client: newClient(c, o)}, nil
 }
 
 // newClient lets the configuration say which hosts may be reached without TLS.
@@ -169,6 +172,7 @@ func (p *Pipeline) read(ctx context.Context) (state, error) {
 	f, err := p.repository.Facts(ctx, facts.Options{
 		Lookup:     p.options.Lookup,
 		Inputs:     p.inputs(),
+		Outputs:    p.outputs(),
 		TagPattern: version.GitTagGlob(p.Config.Version.GitTag),
 	})
 	if err != nil {
@@ -195,6 +199,20 @@ func (p *Pipeline) inputs() []string {
 		}
 		if in := path.Join(".", p.relative(), filepath.ToSlash(dir)); !slices.Contains(out, in) {
 			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// outputs are the files and folders of the run that lie in the repository, relative to it.
+func (p *Pipeline) outputs() []string {
+	var out []string
+	for _, name := range p.options.Outputs {
+		file := abs(p.options.Dir, name)
+		// What does not exist yet has no links to resolve, but its folder has.
+		file = filepath.Join(resolved(filepath.Dir(file)), filepath.Base(file))
+		if rel, err := filepath.Rel(resolved(p.repository.Root()), file); err == nil && filepath.IsLocal(rel) && rel != "." {
+			out = append(out, filepath.ToSlash(rel))
 		}
 	}
 	return out

@@ -12,7 +12,6 @@ import (
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/publish"
 	"github.com/berth-sh/berth/pipelines/registry"
-	"github.com/berth-sh/berth/pipelines/report"
 )
 
 // PublishRequest says what to publish, and where from.
@@ -28,7 +27,7 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	if err != nil {
 		return publish.Receipt{}, err
 	}
-	publisher := newPublisher(p.client, p.options.Progress)
+	publisher := p.publisher(p.client)
 	if err := pl.Err(); err != nil {
 		return publish.Receipt{}, err // before any work, and before a registry is asked
 	}
@@ -61,7 +60,7 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	return publisher.Apply(ctx, pl, seen, images)
 }
 
-func newPublisher(client *registry.Client, progress report.Progress) *publish.Publisher {
+func (p *Pipeline) publisher(client *registry.Client) *publish.Publisher {
 	return publish.New(
 		func(name string) (publish.Target, error) { return client.Repository(name) },
 		func(ctx context.Context, name string) (string, error) {
@@ -71,7 +70,8 @@ func newPublisher(client *registry.Client, progress report.Progress) *publish.Pu
 			}
 			return repository.Account(ctx)
 		},
-		progress,
+		p.repository.Descends,
+		p.options.Progress,
 	)
 }
 

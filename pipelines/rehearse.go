@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
 	"github.com/berth-sh/berth/pipelines/sandbox"
 )
 
@@ -42,6 +44,19 @@ type Rehearsed struct {
 	Reason      string   `json:"reason"`
 	Images      int      `json:"images"`
 	Tags        []string `json:"tags"`
+}
+
+// Text writes the rehearsal for people.
+func (r Rehearsal) Text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, r.Commit[:min(12, len(r.Commit))])
+	if err != nil {
+		return err
+	}
+	t := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "OUTCOME", "TAGS", "REASON"}}
+	for _, e := range r.Environments {
+		t.Add(e.Environment, e.Registry, string(e.Outcome), strings.Join(e.Tags, " "), e.Reason)
+	}
+	return t.Text(w)
 }
 
 // Rehearse builds the images once and publishes them to every environment that accepts the git ref, twice, into
@@ -114,7 +129,7 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 func (p *Pipeline) publishTwice(
 	ctx context.Context, client *registry.Client, pl plan.Plan, images []image.Index,
 ) error {
-	publisher := newPublisher(client, p.options.Progress)
+	publisher := p.publisher(client)
 	for range 2 {
 		seen, err := publisher.Observe(ctx, pl)
 		if err != nil {

@@ -39,6 +39,8 @@ type flags struct {
 	username                   string
 	passwordStdin              bool
 	builder, goImage           string
+	// outputs are the files and folders that this command line names for reading or writing images and plans.
+	outputs []string
 }
 
 const (
@@ -96,6 +98,11 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 	case a.flags.username != "" && !a.flags.passwordStdin:
 		return usage(cmd, "--username needs --password-stdin")
 	}
+	for _, name := range []string{"output", "from", "plan", "plan-out"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Value.String() != "" {
+			a.flags.outputs = append(a.flags.outputs, f.Value.String())
+		}
+	}
 	for _, name := range []string{"env", "project", "repo", "config"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return usage(cmd, "--%s is empty", name)
@@ -120,6 +127,7 @@ func (a *app) options() pipelines.Options {
 		Project:  a.flags.project,
 		Config:   a.flags.config,
 		Repo:     a.flags.repo,
+		Outputs:  a.flags.outputs,
 		Dir:      a.process.Dir,
 		Lookup:   a.lookup,
 		Environ:  a.process.Environ,
@@ -138,10 +146,10 @@ func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 	o := a.options()
 	o.Progress, o.Warn = a.screen()
 	if a.flags.builder == builderDagger {
-		engine := &engineToolchain{log: io.Discard, options: build.EngineOptions{
+		engine := build.NewSession(io.Discard, build.EngineOptions{
 			Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup),
-		}}
-		a.closers = append(a.closers, engine.close)
+		})
+		a.closers = append(a.closers, engine.Close)
 		o.Toolchain = engine
 	}
 	explicit, err := a.explicit(ctx)

@@ -41,8 +41,15 @@ the Docker daemon under every tag that publish would use.`,
 	cmd.Flags().StringVar(&output, "output", "", "write an OCI image layout to this folder")
 	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, err := a.openOnline(cmd.Context())
+		// What is asked for is checked before the sandbox's state is made: a refused build leaves nothing behind.
+		p, err := a.open()
 		if err != nil {
+			return err
+		}
+		if err := p.CanBuild(a.buildRequest(selected)); err != nil {
+			return err
+		}
+		if p, err = a.openOnline(cmd.Context()); err != nil {
 			return err
 		}
 		if load { // a plan that cannot be loaded is known before minutes of building
@@ -50,9 +57,7 @@ the Docker daemon under every tag that publish would use.`,
 				return err
 			}
 		}
-		images, release, err := p.Build(cmd.Context(), pipelines.BuildRequest{
-			Components: selected.components, Platforms: selected.platforms,
-		})
+		images, release, err := p.Build(cmd.Context(), a.buildRequest(selected))
 		if err != nil {
 			return err
 		}
@@ -71,6 +76,10 @@ the Docker daemon under every tag that publish would use.`,
 		return a.show(result, func(w io.Writer) error { return writeBuilt(w, result, output) })
 	}
 	return cmd
+}
+
+func (a *app) buildRequest(s *selection) pipelines.BuildRequest {
+	return pipelines.BuildRequest{Components: s.components, Platforms: s.platforms}
 }
 
 func results(images []image.Index) []built {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/report"
 )
 
 func configCommand(a *app) *cobra.Command {
@@ -44,12 +45,8 @@ agree. Errors name line and column. Variables without a value are listed; they m
 }
 
 func writeChecked(w io.Writer, c pipelines.Checked) error {
-	registries := "1 registry"
-	if c.Registries != 1 {
-		registries = fmt.Sprintf("%d registries", c.Registries)
-	}
 	if _, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s\n", c.File,
-		plural(c.Components, "component"), registries, plural(c.Environments, "environment")); err != nil {
+		report.Plural(c.Components, "component"), report.Plural(c.Registries, "registry"), report.Plural(c.Environments, "environment")); err != nil {
 		return err
 	}
 	for _, u := range c.Unset {

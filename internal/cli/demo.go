@@ -62,7 +62,7 @@ func (a *app) demo(ctx context.Context) error {
 	a.say("%s, commit %s as %s, into registries embedded in this process", p.Config.Project,
 		pl.Commit[:min(12, len(pl.Commit))], ref)
 	a.step("plan --env " + pl.Environment)
-	if err := writePlan(a.process.Stdout, pl); err != nil {
+	if err := pl.Text(a.process.Stdout); err != nil {
 		return err
 	}
 	request.Environment = pl.Environment
@@ -114,7 +114,8 @@ func (a *app) demoPublish(ctx context.Context, r plan.Request) (publish.Receipt,
 	if err != nil {
 		return receipt, err
 	}
-	return receipt, writeReceipt(a.process.Stdout, receipt, true)
+	receipt.Sandbox = true
+	return receipt, receipt.Text(a.process.Stdout)
 }
 
 // demoRefusal shows an environment that does not take this ref, when there is one.

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +62,7 @@ No registry is asked and nothing is built. A plan with refusals is shown too; th
 
 // showPlan prints a plan, saves it when asked, and fails when the plan has refusals.
 func (a *app) showPlan(pl plan.Plan, out string) error {
-	if err := a.show(pl, func(w io.Writer) error { return writePlan(w, pl) }); err != nil {
+	if err := a.show(pl, pl.Text); err != nil {
 		return err
 	}
 	if err := pl.Err(); err != nil {
@@ -75,33 +72,6 @@ func (a *app) showPlan(pl plan.Plan, out string) error {
 		return nil
 	}
 	return a.savePlan(pl, out)
-}
-
-func writePlan(w io.Writer, pl plan.Plan) error {
-	head := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "VERSION", "COMMIT", "REASON"}}
-	head.Add(pl.Environment, pl.Registry, pl.Version, pl.Commit[:min(12, len(pl.Commit))], pl.Reason)
-	if err := head.Text(w); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	images := &report.Table{Head: []string{"COMPONENT", "REPOSITORY", "PLATFORMS"}}
-	for _, x := range pl.Images {
-		images.Add(x.Component, x.Repository, strings.Join(x.Platforms, ", "))
-	}
-	if err := images.Text(w); err != nil || len(pl.Images) == 0 {
-		return err
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	// Tags depend on the git ref and the environment, so that all images of a plan have the same.
-	tags := &report.Table{Head: []string{"TAG", "CLASS", "RULE"}}
-	for _, tag := range pl.Images[0].Tags {
-		tags.Add(tag.Name, string(tag.Class), tag.Rule)
-	}
-	return tags.Text(w)
 }
 
 func (a *app) savePlan(pl plan.Plan, out string) error {
@@ -135,7 +105,7 @@ func (a *app) loadPlan(file string) (plan.Plan, error) {
 		err = errors.New("it names no environment or no image")
 	}
 	if err != nil {
-		return pl, fault.New(fault.Usage, "--plan "+file, "save it again: berth plan --plan-out "+file, "not a plan: %w", err)
+		return pl, fault.New(fault.Usage, "--plan "+file, "save one: berth plan --plan-out NEW-FILE", "not a plan: %w", err)
 	}
 	return pl, nil
 }

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +12,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/publish"
-	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/version"
 )
 
 type publishFlags struct {
@@ -96,11 +94,12 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 	if err != nil {
 		return err
 	}
+	receipt.Sandbox = a.flags.sandbox
 	if err := a.summarise(receipt); err != nil {
 		// The images are published: a page that cannot be written must not make a job repeat that.
 		_, _ = fmt.Fprintf(a.process.Stderr, "warning: no summary in GITHUB_STEP_SUMMARY: %v\n", err)
 	}
-	return a.show(receipt, func(w io.Writer) error { return writeReceipt(w, receipt, a.flags.sandbox) })
+	return a.show(receipt, receipt.Text)
 }
 
 // requestOf is the request that a saved plan answers.
@@ -117,54 +116,49 @@ func requestOf(pl plan.Plan) plan.Request {
 	return r
 }
 
-// samePlan fails when the facts changed since the plan was saved. The reason for the environment is not compared: the
-// plan was made by the git ref, and is applied by name.
+// samePlan fails when the facts changed since the plan was saved, and says which.
 func samePlan(file string, then, now plan.Plan) error {
-	now.Reason = then.Reason
-	var was, is bytes.Buffer
-	if err := errors.Join(report.JSON(&was, then), report.JSON(&is, now)); err != nil {
-		return err
-	}
-	if bytes.Equal(was.Bytes(), is.Bytes()) {
+	changed := changes(then, now)
+	if len(changed) == 0 {
 		return nil
 	}
 	return fault.New(fault.Refused, "--plan "+file, "look at the new plan (berth plan), and save it again",
-		"the facts changed since the plan was saved: it was for version %s of commit %s, now it would be %s of %s",
-		then.Version, then.Commit, now.Version, now.Commit)
+		"the facts changed since the plan was saved: %s", strings.Join(changed, "; "))
 }
 
-func writeReceipt(w io.Writer, r publish.Receipt, sandboxed bool) error {
-	if err := r.Table().Text(w); err != nil {
-		return err
+// changes lists what differs between two plans. The reason for the environment is not compared: the one was chosen by
+// the git ref, the other by name.
+func changes(then, now plan.Plan) []string {
+	var out []string
+	differ := func(what, was, is string) {
+		if was != is {
+			out = append(out, fmt.Sprintf("%s was %s and is now %s", what, was, is))
+		}
 	}
-	sum := r.Uploaded()
-	where := ""
-	if sandboxed {
-		where = " (sandbox)"
+	differ("the registry", then.Registry, now.Registry)
+	differ("the version", then.Version, now.Version)
+	differ("the commit", then.Commit, now.Commit)
+	if len(then.Images) != len(now.Images) {
+		return append(out, fmt.Sprintf("there were %d images and are now %d", len(then.Images), len(now.Images)))
 	}
-	_, err := fmt.Fprintf(w, "\n%s %s published to %s on %s%s: %d blobs, %s, %d manifests uploaded\n",
-		plural(len(r.Images), "image"), r.Version, r.Environment, r.Registry, where,
-		sum.Blobs, size(sum.Bytes), sum.Manifests)
-	return err
+	for i, was := range then.Images {
+		is := now.Images[i]
+		differ("the component", was.Component, is.Component)
+		differ("the repository of "+was.Component, was.Repository, is.Repository)
+		differ("the platforms of "+was.Component, strings.Join(was.Platforms, ","), strings.Join(is.Platforms, ","))
+		if i == 0 {
+			differ("the tags", tagNames(was.Tags), tagNames(is.Tags))
+		}
+	}
+	return out
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+func tagNames(tags []version.Tag) string {
+	names := make([]string, 0, len(tags))
+	for _, t := range tags {
+		names = append(names, t.Name+" ("+string(t.Class)+")")
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// size writes bytes for people, in powers of ten as disks and registries do.
-func size(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1000_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1000)
-	default:
-		return fmt.Sprintf("%.1f MB", float64(n)/1000_000)
-	}
+	return strings.Join(names, ", ")
 }
 
 // summarise appends the receipt to the page of a GitHub Actions run.

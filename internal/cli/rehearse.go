@@ -1,14 +1,7 @@
 package cli
 
 import (
-	"fmt"
-	"io"
-	"strings"
-
 	"github.com/spf13/cobra"
-
-	"github.com/berth-sh/berth/pipelines"
-	"github.com/berth-sh/berth/pipelines/report"
 )
 
 func rehearseCommand(a *app) *cobra.Command {
@@ -31,25 +24,11 @@ Environments that refuse the git ref say why.`,
 		if err != nil {
 			return err
 		}
-		rehearsal, err := p.Rehearse(cmd.Context(), pipelines.BuildRequest{
-			Components: selected.components, Platforms: selected.platforms,
-		})
+		rehearsal, err := p.Rehearse(cmd.Context(), a.buildRequest(selected))
 		if err != nil {
 			return err
 		}
-		return a.show(rehearsal, func(w io.Writer) error { return writeRehearsal(w, rehearsal) })
+		return a.show(rehearsal, rehearsal.Text)
 	}
 	return cmd
-}
-
-func writeRehearsal(w io.Writer, r pipelines.Rehearsal) error {
-	_, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, r.Commit[:min(12, len(r.Commit))])
-	if err != nil {
-		return err
-	}
-	t := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "OUTCOME", "TAGS", "REASON"}}
-	for _, e := range r.Environments {
-		t.Add(e.Environment, e.Registry, string(e.Outcome), strings.Join(e.Tags, " "), e.Reason)
-	}
-	return t.Text(w)
 }

@@ -129,12 +129,16 @@ func unique(names map[string]bool, dir string) string {
 	}
 }
 
+// schemaAddress is where editors find the schema of a file outside this repository.
+const schemaAddress = "https://raw.githubusercontent.com/berth-sh/berth/main/pipelines/config/schema.json"
+
 func scaffoldText(components []found, versionFile, project, prefix string) string {
 	var b strings.Builder
 	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(project), "-"), "-")
 	if name == "" {
 		name = "project"
 	}
+	b.WriteString("# yaml-language-server: $schema=" + schemaAddress + "\n")
 	b.WriteString("# Which images this repository builds, and where they go. Check it with: berth config check\n")
 	fmt.Fprintf(&b, "apiVersion: %s\nproject: %q\nversion:\n", APIVersion, name)
 	if versionFile == "" {

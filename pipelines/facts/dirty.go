@@ -21,10 +21,10 @@ import (
 
 // dirty lists what differs from the commit. go-git's own Worktree.Status reads and hashes every file; this reads the
 // index, as git does, and hashes only the files whose size or times leave a doubt.
-func (r *Repository) dirty(ctx context.Context, commit *object.Commit, inputs []string) ([]string, error) {
+func (r *Repository) dirty(ctx context.Context, commit *object.Commit, o Options) ([]string, error) {
 	idx, err := r.git.Storer.Index()
 	if errors.Is(err, index.ErrUnknownExtension) || errors.Is(err, index.ErrInvalidChecksum) {
-		return r.dirtyByProgram(ctx, inputs)
+		return r.dirtyByProgram(ctx, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
@@ -37,24 +37,32 @@ func (r *Repository) dirty(ctx context.Context, commit *object.Commit, inputs []
 	if err != nil {
 		return nil, fmt.Errorf("compare the work tree with the index: %w", err)
 	}
-	untracked, err := r.untracked(ctx, idx, inputs)
+	untracked, err := r.untracked(ctx, idx, o.Inputs)
 	if err != nil {
 		return nil, fmt.Errorf("look for untracked files: %w", err)
 	}
+	untracked = slices.DeleteFunc(untracked, o.writes)
 	all := slices.Concat(staged, changed, untracked)
 	slices.Sort(all)
 	return slices.Compact(all), nil
 }
 
+// writes tells whether a file is one of the outputs, or inside one.
+func (o Options) writes(name string) bool {
+	return slices.ContainsFunc(o.Outputs, func(output string) bool {
+		return name == output || strings.HasPrefix(name, output+"/")
+	})
+}
+
 // dirtyByProgram asks git itself. Some forms of the index only git can read: split and sparse ones, and those without
 // a checksum (index.skipHash).
-func (r *Repository) dirtyByProgram(ctx context.Context, inputs []string) ([]string, error) {
+func (r *Repository) dirtyByProgram(ctx context.Context, o Options) ([]string, error) {
 	output, err := r.run(ctx, nil, "--no-optional-locks", "status", "--porcelain=v1", "-z", "--no-renames",
 		"--untracked-files=all", "--ignore-submodules=all")
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
-	folders := outermost(inputs)
+	folders := outermost(o.Inputs)
 	var paths []string
 	for line := range strings.SplitSeq(output, "\x00") {
 		if len(line) < 4 {
@@ -63,7 +71,7 @@ func (r *Repository) dirtyByProgram(ctx context.Context, inputs []string) ([]str
 		name := strings.TrimSuffix(line[3:], "/")
 		if strings.HasPrefix(line, "??") && (!slices.ContainsFunc(folders, func(folder string) bool {
 			return folder == "." || strings.HasPrefix(name, folder+"/")
-		}) || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir)) {
+		}) || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)) {
 			continue
 		}
 		paths = append(paths, name)

@@ -45,6 +45,8 @@ type Options struct {
 	Lookup func(string) (string, bool)
 	// Inputs are folders relative to the root, with slashes, in which untracked files count as dirty. "." is all.
 	Inputs []string
+	// Outputs are files and folders relative to the root, with slashes, that never count as dirty: what a run writes.
+	Outputs []string
 	// TagPattern is the glob of release tags, such as "knative-lambda-v*". A detached HEAD at exactly such a tag is a
 	// build of that tag. Empty means no tag is.
 	TagPattern string

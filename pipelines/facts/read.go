@@ -57,7 +57,7 @@ func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) 
 		return Facts{}, unreadable(r.root, err)
 	}
 	found.Shallow = len(shallow) > 0
-	if found.Dirty, err = r.dirty(ctx, commit, options.Inputs); err != nil {
+	if found.Dirty, err = r.dirty(ctx, commit, options); err != nil {
 		return Facts{}, unreadable(r.root, err)
 	}
 	return found, nil

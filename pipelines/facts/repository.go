@@ -90,6 +90,10 @@ func (r *Repository) discover(dir string) error {
 	if err != nil {
 		return err
 	}
+	// A link into the repository is a way into it, as for git.
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return err
+	}
 	info, err := os.Stat(abs)
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ type held struct {
 	revision string
 	version  *semver.Version
 	created  time.Time
+	// newer is true when its commit, of the same second as that of the plan, descends from it.
+	newer bool
 }
 
 // candidate is the image that is to be published.
@@ -40,6 +42,7 @@ func decide(p plan.Plan, x candidate, tag version.Tag, now held) (Tag, *plan.Ref
 		out.Action, out.Reason = ActionCreated, "new"
 		return out, nil
 	}
+	out.names = now.digest
 	out.Action, out.Reason = decideFloating(p, x, tag, now)
 	return out, nil
 }
@@ -88,7 +91,7 @@ func decideFloating(p plan.Plan, x candidate, tag version.Tag, now held) (Action
 	switch {
 	case now.created.IsZero():
 		return ActionMoved, "the image it named does not say how old it is"
-	case p.CommitTime.Before(now.created):
+	case p.CommitTime.Before(now.created) || now.newer:
 		return ActionKept, fmt.Sprintf("it names a newer commit, %s", orUnknown(now.revision))
 	default:
 		return ActionMoved, "from commit " + orUnknown(now.revision)

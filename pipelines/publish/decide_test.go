@@ -30,6 +30,12 @@ func names(v string, created time.Time) held {
 	return h
 }
 
+// newer is the same of a commit that descends from ours.
+func newer(h held) held {
+	h.newer = true
+	return h
+}
+
 // release is the plan for a release of our commit, of day 10.
 func release() plan.Plan {
 	return plan.Plan{Commit: ourCommit, CommitTime: day(10), Release: true}
@@ -65,6 +71,8 @@ func TestFloatingTagsMoveForwardOnly(t *testing.T) {
 		"a pre-release":                   {release(), "1.2.0-rc.1", false, names("1.1.0", day(1)), ActionKept, "a pre-release moves no floating tag"},
 		"a pre-release, no tag yet":       {release(), "1.2.0-rc.1", false, held{}, ActionKept, "a pre-release moves no floating tag"},
 		"a release over an unknown one":   {release(), "1.1.0", false, bare, ActionMoved, "the image it named does not say how old it is"},
+		"the same time, a descendant":     {branch(), "1.0.0", false, newer(names("1.0.0", day(10))), ActionKept, "it names a newer commit, " + theirCommit},
+		"the same time, no descendant":    {branch(), "1.0.0", false, names("1.0.0", day(10)), ActionMoved, "from commit " + theirCommit},
 		"a release, only the time known":  {release(), "1.1.0", false, names("", day(11)), ActionKept, "it names a newer commit, " + theirCommit},
 		"a branch build, later":           {branch(), "1.0.0", false, names("1.0.0", day(9)), ActionMoved, "from commit " + theirCommit},
 		"a branch build, a late re-run":   {branch(), "1.0.0", false, names("1.0.0", day(11)), ActionKept, "it names a newer commit, " + theirCommit},
@@ -86,8 +94,8 @@ func TestFloatingTagsMoveForwardOnly(t *testing.T) {
 			if refusal != nil {
 				t.Fatalf("refused: %+v", refusal)
 			}
-			if want := (Tag{"latest", version.ClassFloating, c.action, c.reason}); got != want {
-				t.Errorf("got  %+v\nwant %+v", got, want)
+			if got.Name != "latest" || got.Class != version.ClassFloating || got.Action != c.action || got.Reason != c.reason {
+				t.Errorf("%+v\nwant %s: %s", got, c.action, c.reason)
 			}
 		})
 	}

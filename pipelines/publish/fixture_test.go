@@ -148,6 +148,7 @@ type cargo struct {
 	version string
 	branch  string // main when empty
 	day     int    // of the commit, which is also what tells commits apart
+	hash    int    // number of the commit where it is not the day
 	content string // differs where the same commit gives other bytes
 	writers string // a YAML list
 }
@@ -170,7 +171,10 @@ func load(t *testing.T, host string, k cargo, made stock) ship {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := facts.Facts{Commit: commit(k.day), CommitTime: day(k.day), Branch: k.branch}
+	if k.hash == 0 {
+		k.hash = k.day
+	}
+	f := facts.Facts{Commit: commit(k.hash), CommitTime: day(k.day), Branch: k.branch}
 	var s ship
 	if s.plan, err = plan.Make(c, f, semver.MustParse(k.version), plan.Request{Environment: "prd"}); err != nil {
 		t.Fatal(err)
@@ -219,9 +223,14 @@ func publisher(c *registry.Client) *publish.Publisher {
 			}
 			return r.Account(ctx)
 		},
+		laterDay,
 		nil,
 	)
 }
+
+// laterDay is git's answer where all commits stand in one line, by the number in their hash. What is published here is
+// numbered below 20.
+func laterDay(_ context.Context, other string) (bool, error) { return other >= commit(20), nil }
 
 // publish is what berth does: look, then act.
 func (h *harbour) publish(ctx context.Context, s ship) (publish.Receipt, error) {

@@ -88,6 +88,16 @@ func resolve(ctx context.Context, t Target, tag string) (string, error) {
 	}
 }
 
+// describe finds what decides about a tag: what its image says of itself, and for a commit of the same second, git.
+func (p *Publisher) describe(ctx context.Context, pl plan.Plan, t Target, digest string) (held, error) {
+	h, err := describe(ctx, t, digest)
+	if err != nil || !h.created.Equal(pl.CommitTime) || h.revision == "" || h.revision == pl.Commit {
+		return h, err
+	}
+	h.newer, err = p.descends(ctx, h.revision)
+	return h, err
+}
+
 // describe reads what an image says of itself: its index's annotations, or those of a single manifest. An image without
 // any gives a held with a digest alone.
 func describe(ctx context.Context, t Target, digest string) (held, error) {

@@ -36,16 +36,21 @@ type Publisher struct {
 	open     func(repository string) (Target, error)
 	account  func(ctx context.Context, repository string) (string, error)
 	progress report.Progress
+	// descends tells whether a commit descends from the one of the plan; false when it is not known here.
+	descends func(ctx context.Context, commit string) (bool, error)
 }
 
 // New returns a publisher. open gives the repository of a full name such as ghcr.io/acme/web; account tells who berth
-// is there, "" when anonymous.
+// is there, "" when anonymous. descends tells whether
+// a commit descends from the one that is published, which settles the order of commits of the same second; false when
+// the commit is not known.
 func New(
 	open func(repository string) (Target, error),
 	account func(ctx context.Context, repository string) (string, error),
+	descends func(ctx context.Context, commit string) (bool, error),
 	progress report.Progress,
 ) *Publisher {
-	return &Publisher{open: open, account: account, progress: progress}
+	return &Publisher{open: open, account: account, descends: descends, progress: progress}
 }
 
 // job is one image on its way.
@@ -136,7 +141,7 @@ func (p *Publisher) decideAll(ctx context.Context, pl plan.Plan, seen Observed, 
 		for _, tag := range j.plan.Tags {
 			digest := seen[j.plan.Repository][tag.Name]
 			if _, ok := known[digest]; !ok {
-				if known[digest], err = describe(ctx, j.target, digest); err != nil {
+				if known[digest], err = p.describe(ctx, pl, j.target, digest); err != nil {
 					return err
 				}
 			}

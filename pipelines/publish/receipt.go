@@ -31,6 +31,9 @@ type Receipt struct {
 	Commit      string  `json:"commit"`
 	Version     string  `json:"version"`
 	Images      []Image `json:"images"`
+
+	// Sandbox says that embedded registries took the images, for people.
+	Sandbox bool `json:"-"`
 }
 
 // Image is one published component.
@@ -49,6 +52,9 @@ type Tag struct {
 	Class  version.Class `json:"class"`
 	Action Action        `json:"action"`
 	Reason string        `json:"reason"`
+
+	// names is the digest that a kept tag goes on naming, "" when it does not exist.
+	names string
 }
 
 // Table lists one tag a row.
@@ -56,10 +62,30 @@ func (r Receipt) Table() *report.Table {
 	t := &report.Table{Head: []string{"COMPONENT", "TAG", "CLASS", "ACTION", "DIGEST", "REASON"}}
 	for _, x := range r.Images {
 		for _, tag := range x.Tags {
-			t.Add(x.Component, tag.Name, string(tag.Class), string(tag.Action), short(x.Digest), tag.Reason)
+			digest := short(x.Digest)
+			if tag.Action == ActionKept {
+				digest = orNothing(short(tag.names))
+			}
+			t.Add(x.Component, tag.Name, string(tag.Class), string(tag.Action), digest, tag.Reason)
 		}
 	}
 	return t
+}
+
+// Text writes the receipt for people.
+func (r Receipt) Text(w io.Writer) error {
+	if err := r.Table().Text(w); err != nil {
+		return err
+	}
+	sum := r.Uploaded()
+	where := r.Registry
+	if r.Sandbox {
+		where += " (sandbox)"
+	}
+	_, err := fmt.Fprintf(w, "\n%s %s published to %s on %s: %s, %s, %s uploaded\n",
+		report.Plural(len(r.Images), "image"), r.Version, r.Environment, where,
+		report.Plural(sum.Blobs, "blob"), report.Size(sum.Bytes), report.Plural(sum.Manifests, "manifest"))
+	return err
 }
 
 // Uploaded adds up what was sent for all images.

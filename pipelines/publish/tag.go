@@ -108,6 +108,9 @@ func (p *Publisher) readBack(ctx context.Context, jobs []*job) error {
 		return err
 	}
 	for _, j := range jobs {
+		if len(changes(j.tags, "")) == 0 {
+			continue
+		}
 		p.progress.Emit("check", j.plan.Repository,
 			fmt.Sprintf("%d tags name %s", len(changes(j.tags, "")), short(j.image.Descriptor.Digest.String())))
 	}

@@ -129,7 +129,10 @@ func (s *Sandbox) repositories() ([]string, error) {
 // Serve serves [Sandbox.Handler] on a loopback address until ctx ends; ready is told the address in use, which has the
 // real port when addr asked for port 0. Addresses that other machines reach are refused: there is no login.
 func (s *Sandbox) Serve(ctx context.Context, addr string, ready func(addr string)) error {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil || !registry.Loopback(host) {
 		if err == nil {
 			err = errors.New("the sandbox has no login and is served on loopback addresses only")

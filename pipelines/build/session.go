@@ -1,0 +1,68 @@
+package build
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"dagger.io/dagger"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
+)
+
+// Session builds in the Dagger engine that the environment names. It connects when the first component is built, as the
+// repository is known only then.
+type Session struct {
+	log     io.Writer
+	options EngineOptions
+
+	mu     sync.Mutex
+	client *dagger.Client
+	engine *Engine
+}
+
+// NewSession makes a builder that is not connected yet. log gets the engine's progress.
+func NewSession(log io.Writer, o EngineOptions) *Session { return &Session{log: log, options: o} }
+
+// Build builds a component for each platform, as [Engine.Build] does.
+func (t *Session) Build(
+	ctx context.Context, c GoComponent, platforms []ocispec.Platform, o Options,
+) ([]image.Binary, error) {
+	engine, err := t.connect(ctx, o.Root)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Build(ctx, c, platforms, o)
+}
+
+func (t *Session) connect(ctx context.Context, root string) (*Engine, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.engine != nil {
+		return t.engine, nil
+	}
+	// The session outlives a build that fails: it is closed with the process.
+	client, err := dagger.Connect(context.WithoutCancel(ctx), dagger.WithLogOutput(t.log))
+	if err != nil {
+		return nil, &fault.Error{
+			Op: "connect to the Dagger engine", Err: err, Code: fault.Usage,
+			Next: "run berth under it (dagger run berth …), start an engine, or use --builder go",
+		}
+	}
+	t.client = client
+	source := client.Host().Directory(root, dagger.HostDirectoryOpts{Exclude: []string{".git", "**/.berth", "**/.bin"}})
+	t.engine = NewEngine(client, source, t.options)
+	return t.engine, nil
+}
+
+// Close ends the session.
+func (t *Session) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.client != nil {
+		_ = t.client.Close()
+		t.client, t.engine = nil, nil
+	}
+}
