@@ -147,7 +147,7 @@ func changes(then, now plan.Plan) []string {
 		differ("the repository of "+was.Component, was.Repository, is.Repository)
 		differ("the platforms of "+was.Component, strings.Join(was.Platforms, ","), strings.Join(is.Platforms, ","))
 		if i == 0 {
-			differ("the tags", tagNames(was.Tags), tagNames(is.Tags))
+			differ("the list of tags", tagNames(was.Tags), tagNames(is.Tags))
 		}
 	}
 	return out
