@@ -85,6 +85,29 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	return images, release, nil
 }
 
+// Runner runs a command in a folder of the repository.
+type Runner interface {
+	// Run runs the command with the toolchain of the component's module; root is the path of the repository.
+	Run(ctx context.Context, c build.GoComponent, root string, command ...string) error
+}
+
+// InModules runs a command in the folder of each Go component, once for each folder.
+func (p *Pipeline) InModules(ctx context.Context, r Runner, command ...string) error {
+	seen := map[string]bool{}
+	var errs []error
+	for _, name := range p.Config.ComponentNames() {
+		g := p.Config.Components[name].Go
+		if g == nil || seen[g.Dir] {
+			continue
+		}
+		seen[g.Dir] = true
+		errs = append(errs, r.Run(ctx, build.GoComponent{
+			Name: name, Dir: filepath.Join(p.Project, filepath.FromSlash(g.Dir)), Package: g.Package, Env: g.Env,
+		}, p.repository.Root(), command...))
+	}
+	return fault.Join(errs...)
+}
+
 // created is the time in the images: SOURCE_DATE_EPOCH, else the commit's time.
 // Source: https://reproducible-builds.org/specs/source-date-epoch/
 func (p *Pipeline) created(s state) (time.Time, error) {

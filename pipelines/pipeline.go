@@ -260,6 +260,9 @@ func (p *Pipeline) Plan(ctx context.Context, r plan.Request) (plan.Plan, error) 
 	return plan.Make(p.Config, s.facts, s.base, r)
 }
 
+// Lookup reads the environment that the project was opened with.
+func (p *Pipeline) Lookup(name string) (string, bool) { return p.options.Lookup(name) }
+
 func (p *Pipeline) warn(text string) {
 	if p.options.Warn != nil {
 		p.options.Warn(text)

@@ -148,6 +148,11 @@ func (p *Pipeline) publishTwice(
 	return nil
 }
 
+// SandboxAccount is the account of the embedded registries.
+func SandboxAccount() registry.Source {
+	return registry.Explicit{"": {Username: sandbox.Username, Password: sandbox.Password, Source: "sandbox"}}
+}
+
 // Sandbox opens embedded registries for this project, with their state in dir: each host has the kind that the
 // configuration gives it, and refuses to move the tags that the environments on it promise never to move.
 func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {

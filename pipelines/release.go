@@ -129,6 +129,20 @@ func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (R
 	return p.finish(ctx, out, head.Branch, o)
 }
 
+// Rewritten computes the files of version.bump with another version, by their path in the repository, and changes
+// nothing. target is as for [Pipeline.Bump].
+func (p *Pipeline) Rewritten(ctx context.Context, target string) (map[string][]byte, error) {
+	current, err := p.storedVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := p.target(ctx, current, target)
+	if err != nil {
+		return nil, err
+	}
+	return p.rewrites(ctx, v)
+}
+
 // Tag makes the release's git tag for the version that the repository holds, on HEAD.
 func (p *Pipeline) Tag(ctx context.Context, o ReleaseOptions) (Release, error) {
 	v, err := p.storedVersion(ctx)

@@ -168,7 +168,7 @@ func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 		}
 		o.Registry.Transport = box.Transport()
 		// Real secrets have no business in a sandbox: its own account stands in unless one was given.
-		sources = []registry.Source{explicit, sandboxAccount{}}
+		sources = []registry.Source{explicit, pipelines.SandboxAccount()}
 	}
 	o.Registry.Credentials = registry.NewCredentials(sources...)
 	return pipelines.Open(o)
@@ -182,13 +182,6 @@ func (a *app) openSandbox(p *pipelines.Pipeline) (*sandbox.Sandbox, error) {
 	}
 	a.closers = append(a.closers, func() { _ = box.Close() })
 	return box, nil
-}
-
-// sandboxAccount is the account of the embedded registries.
-type sandboxAccount struct{}
-
-func (sandboxAccount) Credential(context.Context, string) (registry.Credential, error) {
-	return registry.Credential{Username: sandbox.Username, Password: sandbox.Password, Source: "sandbox"}, nil
 }
 
 // explicit reads --password-stdin. The password is for the registry of the chosen environment and for no other.

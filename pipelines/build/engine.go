@@ -118,6 +118,40 @@ func (e *Engine) Build(
 	return out, nil
 }
 
+// Run runs a command in the component's folder, with the toolchain that its module pins and for the engine's own
+// platform. What it prints is the cause of the fault when it fails.
+func (e *Engine) Run(ctx context.Context, c GoComponent, root string, command ...string) error {
+	said, work, err := readModule(c, Options{Root: root})
+	if err != nil {
+		return err
+	}
+	workspace, err := inEngine(root, work)
+	if err != nil {
+		return err
+	}
+	dir, err := inEngine(root, c.Dir)
+	if err != nil {
+		return err
+	}
+	ran := e.container(said.release()).WithWorkdir(dir).WithEnvVariable("GOWORK", workspace).
+		WithExec(command, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny})
+	code, err := ran.ExitCode(ctx)
+	if err != nil {
+		return engineFault(err)
+	}
+	if code == 0 {
+		return nil
+	}
+	output, err := ran.CombinedOutput(ctx)
+	if err != nil {
+		return engineFault(err)
+	}
+	return &fault.Error{
+		Op: strings.Join(command, " "), Subject: "in " + dir, Code: fault.Failed,
+		Err: fmt.Errorf("exit status %d:\n%s", code, strings.TrimSpace(output)), Next: "fix the lines above",
+	}
+}
+
 // inEngine is the path in the container of a file or folder of the repository. "off" stays.
 func inEngine(root, name string) (string, error) {
 	if name == "off" {

@@ -1,0 +1,173 @@
+// Berth puts every container image in its right registry: one file, berth.yaml, and one verb.
+//
+// It builds the components of a repository for every platform, computes version and tags from git, picks the registry
+// by environment and publishes: all images first, then the tags. The same commit gives the same digests as the berth
+// command line.
+package main
+
+import (
+	"github.com/berth-sh/berth/.dagger/internal/dagger"
+)
+
+// Format is how a result is written.
+type Format string
+
+const (
+	// For people.
+	Table Format = "table"
+	// For machines: the JSON of the berth command line.
+	JSON Format = "json"
+)
+
+// Berth is a repository with a berth.yaml, and what berth needs to publish it.
+type Berth struct {
+	// +private
+	Source *dagger.Directory
+	// +private
+	Settings Settings
+	// +private
+	Accounts Accounts
+}
+
+// Settings are the plain arguments of the constructor.
+type Settings struct {
+	// +private
+	Project string
+	// +private
+	Config string
+	// +private
+	Ref string
+	// +private
+	Version string
+	// +private
+	ShaShort string
+	// +private
+	RegistryType string
+	// +private
+	Sandbox bool
+	// +private
+	GoImage string
+	// +private
+	GoProxy string
+	// +private
+	GoPrivate string
+	// +private
+	RegistryService *dagger.Service
+	// +private
+	RegistryHost string
+}
+
+// Accounts are the secrets of the constructor.
+type Accounts struct {
+	// +private
+	DockerConfig *dagger.Secret
+	// +private
+	Username string
+	// +private
+	Password *dagger.Secret
+	// +private
+	GhcrUsername string
+	// +private
+	GhcrToken *dagger.Secret
+	// +private
+	EcrPassword *dagger.Secret
+	// +private
+	GcrToken *dagger.Secret
+	// +private
+	QuayUsername string
+	// +private
+	QuayToken *dagger.Secret
+	// +private
+	Netrc *dagger.Secret
+}
+
+// New takes a repository and the accounts to publish it with. Run it from a clone, and everything has a default.
+func New(
+	// The repository, its .git folder included: branch, commit and tags come from there.
+	// +defaultPath="/"
+	// +ignore=["**/.berth", "**/.bin", "**/node_modules", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"]
+	source *dagger.Directory,
+	// Folder of berth.yaml in the repository.
+	// +optional
+	project string,
+	// Configuration file in the repository, instead of berth.yaml in the project.
+	// +optional
+	config string,
+	// Git ref to publish as, instead of the branch that is checked out: refs/heads/BRANCH, refs/tags/TAG,
+	// refs/pull/N/merge, or a branch's name. CI jobs pass theirs, as they check out commits.
+	// +optional
+	ref string,
+	// Version, instead of that of the version file.
+	// +optional
+	version string,
+	// Short commit in tags, instead of its first seven digits.
+	// +optional
+	shaShort string,
+	// Leave only the environments on the registry of this name or kind: ghcr, ecr, gcr, quay.
+	// +optional
+	registryType string,
+	// Publish into registries that exist for one call, to see what would happen.
+	// +optional
+	sandbox bool,
+	// Docker's configuration with logins, for example file:///home/me/.docker/config.json. Credential helpers do not
+	// run in a container.
+	// +optional
+	dockerConfig *dagger.Secret,
+	// User name at the environment's registry, with --password.
+	// +optional
+	username string,
+	// Password or token at the environment's registry, for example env:REGISTRY_TOKEN.
+	// +optional
+	password *dagger.Secret,
+	// User name at ghcr.io, with --ghcr-token.
+	// +optional
+	ghcrUsername string,
+	// Token for ghcr.io: GITHUB_TOKEN with packages: write, or a classic token with write:packages.
+	// +optional
+	ghcrToken *dagger.Secret,
+	// Password for ECR, as aws ecr get-login-password prints it.
+	// +optional
+	ecrPassword *dagger.Secret,
+	// Access token for gcr.io and Artifact Registry, as gcloud auth print-access-token prints it.
+	// +optional
+	gcrToken *dagger.Secret,
+	// User name or robot account at quay.io, with --quay-token.
+	// +optional
+	quayUsername string,
+	// Password or token for quay.io.
+	// +optional
+	quayToken *dagger.Secret,
+	// A service that answers instead of the registries, for tests and for people without one, for example
+	// tcp://localhost:5000. Repositories and tags keep their names.
+	// +optional
+	registryService *dagger.Service,
+	// Only this registry host is answered by --registry-service; default: all.
+	// +optional
+	registryHost string,
+	// Image with the Go toolchain, for mirrors and air gaps; default: golang of the version that the component pins.
+	// +optional
+	goImage string,
+	// GOPROXY for builds, for mirrors and air gaps.
+	// +optional
+	goProxy string,
+	// GOPRIVATE for builds.
+	// +optional
+	goPrivate string,
+	// Logins for private Go modules, as a netrc file.
+	// +optional
+	netrc *dagger.Secret,
+) *Berth {
+	return &Berth{
+		Source: source,
+		Settings: Settings{
+			Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort, RegistryType: registryType,
+			Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy, GoPrivate: goPrivate,
+			RegistryService: registryService, RegistryHost: registryHost,
+		},
+		Accounts: Accounts{
+			DockerConfig: dockerConfig, Username: username, Password: password,
+			GhcrUsername: ghcrUsername, GhcrToken: ghcrToken, EcrPassword: ecrPassword, GcrToken: gcrToken,
+			QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc,
+		},
+	}
+}

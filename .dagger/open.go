@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"dagger.io/dagger"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/report"
+)
+
+// opened is the repository in the function's own folder, with a builder in the engine.
+type opened struct {
+	pipeline *pipelines.Pipeline
+	engine   *build.Engine
+	closers  []func()
+}
+
+func (o *opened) close() {
+	for i := len(o.closers) - 1; i >= 0; i-- {
+		o.closers[i]()
+	}
+}
+
+// with opens the repository for one function. Its errors are one line of cause and one of what to do next.
+func with[T any](ctx context.Context, b *Berth, env string, do func(*opened) (T, error)) (T, error) {
+	var none T
+	o := &opened{}
+	defer o.close()
+	if err := b.open(ctx, o, env); err != nil {
+		return none, explained(err)
+	}
+	out, err := do(o)
+	if err != nil {
+		return none, explained(err)
+	}
+	return out, nil
+}
+
+func explained(err error) error {
+	if next := fault.NextOf(err); next != "" {
+		return fmt.Errorf("%w\n  next: %s", err, next)
+	}
+	return err
+}
+
+func (b *Berth) open(ctx context.Context, o *opened, env string) error {
+	dir, err := os.MkdirTemp("", "berth-source-")
+	if err != nil {
+		return err
+	}
+	o.closers = append(o.closers, func() { _ = os.RemoveAll(dir) })
+	if _, err := b.Source.Export(ctx, dir); err != nil {
+		return fmt.Errorf("read the source: %w", err)
+	}
+	client, err := dagger.Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to the engine: %w", err)
+	}
+	o.closers = append(o.closers, func() { _ = client.Close() })
+	if o.engine, err = b.builder(ctx, client); err != nil {
+		return err
+	}
+	options, err := b.options(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	plain, err := pipelines.Open(options)
+	if err != nil {
+		return err
+	}
+	if options.Registry, err = b.registries(ctx, o, plain, env); err != nil {
+		return err
+	}
+	o.pipeline, err = pipelines.Open(options)
+	return err
+}
+
+// builder builds on this function's own session, from the function's own source.
+func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engine, error) {
+	id, err := b.Source.WithoutDirectory(".git").ID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options := build.EngineOptions{Image: b.Settings.GoImage, Fetch: map[string]string{}}
+	if b.Settings.GoProxy != "" {
+		options.Fetch["GOPROXY"] = b.Settings.GoProxy
+	}
+	if b.Settings.GoPrivate != "" {
+		options.Fetch["GOPRIVATE"] = b.Settings.GoPrivate
+	}
+	if b.Accounts.Netrc != nil {
+		secret, err := b.Accounts.Netrc.ID(ctx)
+		if err != nil {
+			return nil, err
+		}
+		options.Netrc = dagger.Ref[*dagger.Secret](client, dagger.ID(secret))
+	}
+	return build.NewEngine(client, dagger.Ref[*dagger.Directory](client, dagger.ID(id)), options), nil
+}
+
+func (b *Berth) options(ctx context.Context, o *opened, dir string) (pipelines.Options, error) {
+	environment := b.environment()
+	if b.Accounts.DockerConfig != nil {
+		text, err := b.Accounts.DockerConfig.Plaintext(ctx)
+		if err != nil {
+			return pipelines.Options{}, fmt.Errorf("docker-config: %w", err)
+		}
+		folder, err := os.MkdirTemp("", "berth-docker-")
+		if err != nil {
+			return pipelines.Options{}, err
+		}
+		o.closers = append(o.closers, func() { _ = os.RemoveAll(folder) })
+		if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(text), 0o600); err != nil {
+			return pipelines.Options{}, err
+		}
+		environment["DOCKER_CONFIG"] = folder
+	}
+	return pipelines.Options{
+		Dir:       dir,
+		Project:   b.Settings.Project,
+		Config:    b.Settings.Config,
+		Lookup:    func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+		Now:       time.Now,
+		Toolchain: o.engine,
+		Progress:  report.Lines(os.Stderr, time.Now),
+		Warn:      func(text string) { fmt.Fprintln(os.Stderr, "warning: "+text) },
+	}, nil
+}
+
+// environment stands in for a CI's variables, which a function does not see.
+func (b *Berth) environment() map[string]string {
+	out := map[string]string{}
+	s := b.Settings
+	for name, value := range map[string]string{
+		"VERSION": s.Version, "SHA_SHORT": s.ShaShort, "REGISTRY_TYPE": s.RegistryType,
+	} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	switch {
+	case s.Ref == "":
+	case strings.HasPrefix(s.Ref, "refs/"):
+		out["GITHUB_REF"] = s.Ref
+	default:
+		out["GIT_BRANCH"] = s.Ref
+	}
+	return out
+}
+
+// registries says how the registries are reached: for real, through a service, or in a sandbox.
+func (b *Berth) registries(
+	ctx context.Context, o *opened, p *pipelines.Pipeline, env string,
+) (registry.Options, error) {
+	explicit, err := b.Accounts.explicit(ctx, p, env)
+	if err != nil {
+		return registry.Options{}, err
+	}
+	options := registry.Options{UserAgent: "berth (dagger)"}
+	if b.Settings.Sandbox {
+		dir, err := os.MkdirTemp("", "berth-sandbox-")
+		if err != nil {
+			return options, err
+		}
+		box, err := p.Sandbox(filepath.Join(dir, "sandbox"))
+		if err != nil {
+			return options, err
+		}
+		o.closers = append(o.closers, func() { _ = errors.Join(box.Close(), os.RemoveAll(dir)) })
+		options.Transport = box.Transport()
+		options.Credentials = registry.NewCredentials(explicit, pipelines.SandboxAccount())
+		return options, nil
+	}
+	if b.Settings.RegistryService != nil {
+		to, err := b.serviceAddress(ctx)
+		if err != nil {
+			return options, err
+		}
+		reroute := registry.Reroute{Base: http.DefaultTransport, To: to}
+		if b.Settings.RegistryHost != "" {
+			reroute.Hosts = []string{b.Settings.RegistryHost}
+		}
+		options.Transport = reroute
+	}
+	lookup := func(string) (string, bool) { return "", false }
+	if b.Accounts.DockerConfig != nil {
+		lookup = p.Lookup
+	}
+	options.Credentials = registry.NewCredentials(registry.DefaultSources(explicit, lookup)...)
+	return options, nil
+}
+
+func (b *Berth) serviceAddress(ctx context.Context) (*url.URL, error) {
+	started, err := b.Settings.RegistryService.Start(ctx)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "registry-service", "start the registry, or correct its address",
+			"it does not answer: %w", err)
+	}
+	endpoint, err := started.Endpoint(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("registry-service: %w", err)
+	}
+	return &url.URL{Scheme: "http", Host: endpoint}, nil
+}
+
+// write gives a result as JSON or as a person reads it.
+func write(format Format, v any, text func(io.Writer) error) (string, error) {
+	var b bytes.Buffer
+	if format == JSON {
+		err := report.JSON(&b, v)
+		return b.String(), err
+	}
+	err := text(&b)
+	return b.String(), err
+}
+
+func line(lines ...string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+		return err
+	}
+}
