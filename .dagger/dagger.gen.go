@@ -475,11 +475,25 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
+			var workspace *dagger.Workspace
+			if inputArgs["workspace"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["workspace"]), &workspace)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg workspace", err))
+				}
+			}
 			var source *dagger.Directory
 			if inputArgs["source"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["source"]), &source)
 				if err != nil {
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg source", err))
+				}
+			}
+			var exclude []string
+			if inputArgs["exclude"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["exclude"]), &exclude)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg exclude", err))
 				}
 			}
 			var project string
@@ -636,7 +650,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg netrc", err))
 				}
 			}
-			return New(source, project, config, ref, version, shaShort, registryType, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc), nil
+			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

@@ -6,6 +6,11 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
 )
 
@@ -81,13 +86,24 @@ type Accounts struct {
 	Netrc *dagger.Secret
 }
 
+// unread are parts of a repository that decide nothing, and can be large.
+var unread = [...]string{"**/.berth", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"}
+
 // New takes a repository and the accounts to publish it with. Run it from a clone, and everything has a default.
+//
+// The repository is the caller's, also when the module is another's (dagger -m): a default path would give the module's.
 func New(
-	// The repository, its .git folder included: branch, commit and tags come from there.
-	// +defaultPath="/"
-	// +ignore=["**/.berth", "**/.bin", "**/node_modules", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"]
+	ctx context.Context,
+	// Where the caller stands. Dagger fills it in.
+	workspace *dagger.Workspace,
+	// The repository, its .git folder included, as branch, commit and tags come from there; default: the one around the
+	// current folder.
+	// +optional
 	source *dagger.Directory,
-	// Folder of berth.yaml in the repository.
+	// Paths that are not uploaded. None may be tracked by git, which would see it as deleted.
+	// +default=["**/.bin", "**/node_modules"]
+	exclude []string,
+	// Folder of berth.yaml in the repository; default: the nearest one, from the current folder upwards.
 	// +optional
 	project string,
 	// Configuration file in the repository, instead of berth.yaml in the project.
@@ -156,7 +172,19 @@ func New(
 	// Logins for private Go modules, as a netrc file.
 	// +optional
 	netrc *dagger.Secret,
-) *Berth {
+) (*Berth, error) {
+	if source != nil {
+		source = source.Filter(dagger.DirectoryFilterOpts{Exclude: append(unread[:], exclude...)})
+	} else {
+		source = workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: append(unread[:], exclude...)})
+		if project == "" && config == "" {
+			found, err := workspace.FindUp(ctx, "berth.yaml")
+			if err != nil {
+				return nil, fmt.Errorf("look for berth.yaml: %w", err)
+			}
+			project = strings.TrimPrefix(path.Dir(found), "/")
+		}
+	}
 	return &Berth{
 		Source: source,
 		Settings: Settings{
@@ -169,5 +197,5 @@ func New(
 			GhcrUsername: ghcrUsername, GhcrToken: ghcrToken, EcrPassword: ecrPassword, GcrToken: gcrToken,
 			QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc,
 		},
-	}
+	}, nil
 }

@@ -20,6 +20,8 @@ type ref struct {
 	origin                   string
 	// branchFrom and tagFrom and pullFrom name the variables, for messages.
 	branchFrom, tagFrom, pullFrom string
+	// commit is the one that a CI's ref is of, and commitFrom its variable; empty for a ref by hand.
+	commit, commitFrom string
 }
 
 func (r ref) empty() bool { return r.branch == "" && r.tag == "" && r.pullRequest == "" }
@@ -38,18 +40,20 @@ type variables func(name string) string
 type system struct {
 	origin string
 	read   func(variables) (ref, error)
+	// commit is the variable with the commit that the ref is of.
+	commit string
 }
 
 // systems lists the CIs in the order in which they are asked. GitHub comes first: scripts export GITHUB_REF by hand,
 // also inside other CIs.
 func systems() []system {
 	return []system{
-		{"GitHub Actions", readGitHub},
-		{"GitLab CI", readGitLab},
-		{"Jenkins", readJenkins},
-		{"CircleCI", readCircle},
-		{"Azure Pipelines", readAzure},
-		{"Buildkite", readBuildkite},
+		{"GitHub Actions", readGitHub, "GITHUB_SHA"},
+		{"GitLab CI", readGitLab, "CI_COMMIT_SHA"},
+		{"Jenkins", readJenkins, "GIT_COMMIT"},
+		{"CircleCI", readCircle, "CIRCLE_SHA1"},
+		{"Azure Pipelines", readAzure, "BUILD_SOURCEVERSION"},
+		{"Buildkite", readBuildkite, "BUILDKITE_COMMIT"},
 	}
 }
 
@@ -76,6 +80,7 @@ func readEnvironment(lookup func(string) (string, bool)) (overrides, error) {
 		}
 		if !found.empty() {
 			found.origin = s.origin
+			found.commit, found.commitFrom = get(s.commit), s.commit
 			o.ref = found
 			break
 		}
@@ -93,7 +98,7 @@ func byHand(get variables, r ref) ref {
 		}
 	}
 	branch := get("GIT_BRANCH")
-	if branch == "" || get("JENKINS_URL") != "" {
+	if branch == "" || onJenkins(get) {
 		return r
 	}
 	given := fullOrBranch(branch, "GIT_BRANCH")
@@ -148,8 +153,13 @@ func readGitLab(get variables) (ref, error) {
 	return ref{branch: get("CI_COMMIT_BRANCH"), branchFrom: "CI_COMMIT_BRANCH"}, nil
 }
 
+// onJenkins recognises Jenkins. It sets JENKINS_URL only once an administrator has said what its address is.
+func onJenkins(get variables) bool {
+	return get("JENKINS_URL") != "" || get("JENKINS_HOME") != "" || get("CHANGE_ID") != ""
+}
+
 func readJenkins(get variables) (ref, error) {
-	if get("JENKINS_URL") == "" {
+	if !onJenkins(get) {
 		return ref{}, nil
 	}
 	if number := get("CHANGE_ID"); number != "" {

@@ -26,6 +26,8 @@ type Facts struct {
 	// Dirty lists tracked files that differ from HEAD and untracked files inside [Options.Inputs]: slash paths relative
 	// to the root, sorted, each once.
 	Dirty []string
+	// Conflict says that the environment names a ref of another commit than the one checked out; nil when it does not.
+	Conflict *Conflict
 	// Shallow is true when the history was cut off by a shallow clone.
 	Shallow bool
 	// Source is the https address of the origin remote, without credentials and without ".git". It is empty when there
@@ -66,4 +68,15 @@ type Commit struct {
 	Subject string
 	// Body is the rest of the message, without the blank line between.
 	Body string
+}
+
+// Conflict is a ref that the environment says is built, but that is not of the commit which is checked out: publishing
+// would put the wrong bytes under its tags.
+type Conflict struct {
+	// Subject is the git tag, or the variable with the commit.
+	Subject string
+	// Reason names both commits.
+	Reason string
+	// Next is what to do.
+	Next string
 }

@@ -49,6 +49,9 @@ func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) 
 			}
 		}
 	}
+	if found.Conflict, err = r.conflict(ctx, given.ref, commit.Hash.String()); err != nil {
+		return Facts{}, unreadable(r.root, err)
+	}
 	if found.Source, err = r.Source(); err != nil {
 		return Facts{}, unreadable(r.root, err)
 	}
@@ -62,6 +65,37 @@ func (r *Repository) Facts(ctx context.Context, options Options) (Facts, error) 
 	}
 	return found, nil
 }
+
+// conflict finds a ref of the environment that is of another commit than HEAD. A job may check out something else than
+// what it runs for, and then the ref says nothing of what is built. A tag that this clone lacks cannot be compared.
+func (r *Repository) conflict(ctx context.Context, given ref, head string) (*Conflict, error) {
+	if given.tag != "" {
+		var named string
+		err := r.eachTag(ctx, func(name string) bool { return name == given.tag }, func(t Tag) { named = t.Commit })
+		if err != nil || named == head {
+			return nil, err
+		}
+		if named != "" {
+			return &Conflict{
+				Subject: "git tag " + given.tag,
+				Reason:  fmt.Sprintf("it names commit %s, but %s is checked out", short(named), short(head)),
+				Next:    fmt.Sprintf("git checkout %s, or unset %s", given.tag, given.tagFrom),
+			}, nil
+		}
+	}
+	// What is built for a pull request is often its head where the CI names the merge; it never passes for a branch.
+	if given.pullRequest != "" || !plumbing.IsHash(given.commit) || given.commit == head {
+		return nil, nil
+	}
+	return &Conflict{
+		Subject: given.commitFrom,
+		Reason: fmt.Sprintf("%s runs for %s at commit %s, but %s is checked out",
+			given.origin, given.branch+given.tag, short(given.commit), short(head)),
+		Next: "check out that commit, or say by hand what this one is: GIT_BRANCH=…",
+	}, nil
+}
+
+func short(commit string) string { return commit[:min(12, len(commit))] }
 
 // Source is the web address of the origin remote without credentials, "" when it has none.
 func (r *Repository) Source() (string, error) {

@@ -63,11 +63,20 @@ func Choose(c *config.Config, f facts.Facts, environment string) (Choice, error)
 	case best != "":
 		return choice(c, best, fmt.Sprintf("%s matches %s of environment %s%s", ref, rule, best, because)), nil
 	case f.RegistryType != "":
-		return chooseByRegistry(c, candidates, f.RegistryType)
+		return chooseByRegistry(c, candidates, ref, f.RegistryType)
 	default:
-		return Choice{}, fault.New(fault.Refused, ref.String(), "name an environment: --env "+strings.Join(candidates, "|"),
-			"no environment's refs accept it")
+		return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref), "no environment's refs accept it")
 	}
+}
+
+// noneNext says what to do with a ref that no environment takes: one without refs can be named, the others must first
+// accept it.
+func noneNext(c *config.Config, candidates []string, ref version.Ref) string {
+	open := slices.DeleteFunc(slices.Clone(candidates), func(e string) bool { return c.Environments[e].Refs != nil })
+	if len(open) > 0 {
+		return "name an environment that takes any: --env " + strings.Join(open, "|")
+	}
+	return acceptNext(strings.Join(candidates, " or "), ref)
 }
 
 func chooseByName(c *config.Config, environment, registryType string) (Choice, error) {
@@ -85,13 +94,19 @@ func chooseByName(c *config.Config, environment, registryType string) (Choice, e
 
 // chooseByRegistry settles what refs could not: the one environment without refs, or else the only environment there is
 // on the registry, whose guard then explains itself.
-func chooseByRegistry(c *config.Config, candidates []string, registryType string) (Choice, error) {
+func chooseByRegistry(
+	c *config.Config, candidates []string, ref version.Ref, registryType string,
+) (Choice, error) {
 	open := slices.DeleteFunc(slices.Clone(candidates), func(e string) bool { return c.Environments[e].Refs != nil })
+	pull := ref.Kind == version.RefPull
 	switch {
-	case len(open) == 1:
+	case len(open) == 1 && !pull:
 		return choice(c, open[0], "REGISTRY_TYPE="+registryType), nil
 	case len(open) == 0 && len(candidates) == 1:
 		return choice(c, candidates[0], "REGISTRY_TYPE="+registryType), nil
+	case pull: // it must be named: a pull request never selects an environment that takes any ref
+		return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref),
+			"no environment on the registry that REGISTRY_TYPE=%s names accepts pull requests", registryType)
 	default:
 		return Choice{}, fault.New(fault.Usage, "REGISTRY_TYPE="+registryType,
 			"name one: --env "+strings.Join(candidates, "|"),

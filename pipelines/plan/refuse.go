@@ -27,6 +27,9 @@ func refusals(c *config.Config, f facts.Facts, environment string, ref version.R
 			Next:    refNext(c, environment, ref),
 		})
 	}
+	if f.Conflict != nil {
+		out = append(out, Refusal{Subject: f.Conflict.Subject, Reason: f.Conflict.Reason, Next: f.Conflict.Next})
+	}
 	if len(f.Dirty) > 0 && len(e.Immutable) > 0 {
 		out = append(out, Refusal{
 			Subject: subject,
@@ -63,11 +66,23 @@ func accepted(r config.Refs) string {
 	return strings.Join(parts, " and ")
 }
 
+// acceptNext says how an environment comes to accept a ref that no environment takes.
+func acceptNext(environment string, ref version.Ref) string {
+	switch ref.Kind {
+	case version.RefPull:
+		return "publish from a branch, or set refs: {pullRequests: true} in environment " + environment
+	case version.RefTag:
+		return "publish from a ref that it accepts, or add the tag to refs.tags of environment " + environment
+	default:
+		return "publish from a ref that it accepts, or add the branch to refs.branches of environment " + environment
+	}
+}
+
 // refNext names the environment that would take the ref.
 func refNext(c *config.Config, environment string, ref version.Ref) string {
 	best, _, err := mostSpecific(c, c.EnvironmentNames(), ref)
 	if err != nil || best == "" || best == environment {
-		return "publish from a ref that it accepts"
+		return acceptNext(environment, ref)
 	}
 	return fmt.Sprintf("publish to %s (--env %s), or from a ref that %s accepts", best, best, environment)
 }
