@@ -10,7 +10,9 @@ import (
 	"github.com/berth-sh/berth/pipelines/image"
 )
 
-// Build the images without publishing them, as an OCI image layout: dagger call build export --path images
+// Build the images without publishing them, as an OCI image layout
+//
+// Example: dagger call build export --path images
 func (b *Berth) Build(
 	ctx context.Context,
 	// Components; default: all.
@@ -18,12 +20,14 @@ func (b *Berth) Build(
 	components []string,
 	// Platforms; default: all of berth.yaml.
 	// +optional
-	platforms []string,
+	platforms []dagger.Platform,
 ) (*dagger.Directory, error) {
-	return b.layout(ctx, pipelines.BuildRequest{Components: components, Platforms: platforms})
+	return b.layout(ctx, pipelines.BuildRequest{Components: components, Platforms: names(platforms)})
 }
 
-// Build one component for one platform, as a container to run: dagger call container --component web up
+// Build one component for one platform, as a container
+//
+// Example: dagger call container --component web as-service up --ports 8080:8080
 func (b *Berth) Container(
 	ctx context.Context,
 	// Component of berth.yaml.

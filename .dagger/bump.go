@@ -6,9 +6,11 @@ import (
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
 )
 
-// Rewrite the version in the files of version.bump, as changes to apply: dagger call bump --to 1.1.0
+// Rewrite the version in the files of version.bump, as changes to apply
 //
 // The git tag is made where the changes are committed: berth version tag --push
+//
+// Example: dagger call bump --to 1.1.0
 func (b *Berth) Bump(
 	ctx context.Context,
 	// Version, or major, minor, patch or next.

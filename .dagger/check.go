@@ -4,7 +4,9 @@ import (
 	"context"
 )
 
-// Check berth.yaml: keys, values, references, tag templates, version files.
+// Check berth.yaml: keys, values, references, tag templates, version files
+//
+// Example: dagger check check-config
 //
 // +check
 func (b *Berth) CheckConfig(ctx context.Context) error {
@@ -15,21 +17,21 @@ func (b *Berth) CheckConfig(ctx context.Context) error {
 	return err
 }
 
-// Run the tests of all Go components.
+// Run the tests of all Go components
 //
 // +check
 func (b *Berth) CheckTests(ctx context.Context) error {
 	return b.inModules(ctx, "go", "test", "./...")
 }
 
-// Run go vet over all Go components.
+// Run go vet over all Go components
 //
 // +check
 func (b *Berth) CheckLint(ctx context.Context) error {
 	return b.inModules(ctx, "go", "vet", "./...")
 }
 
-// Rehearse a publish to every environment that accepts this git ref.
+// Rehearse a publish to every environment that accepts this git ref
 //
 // +check
 // +cache="never"

@@ -265,7 +265,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
 				}
 			}
-			var platforms []string
+			var platforms []dagger.Platform
 			if inputArgs["platforms"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["platforms"]), &platforms)
 				if err != nil {
@@ -356,7 +356,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
 				}
 			}
-			var platforms []string
+			var platforms []dagger.Platform
 			if inputArgs["platforms"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["platforms"]), &platforms)
 				if err != nil {
@@ -391,7 +391,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
 				}
 			}
-			var platforms []string
+			var platforms []dagger.Platform
 			if inputArgs["platforms"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["platforms"]), &platforms)
 				if err != nil {

@@ -86,9 +86,6 @@ type Accounts struct {
 	Netrc *dagger.Secret
 }
 
-// unread are parts of a repository that decide nothing, and can be large.
-var unread = [...]string{"**/.berth", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"}
-
 // New takes a repository and the accounts to publish it with. Run it from a clone, and everything has a default.
 //
 // The repository is the caller's, also when the module is another's (dagger -m): a default path would give the module's.
@@ -173,17 +170,19 @@ func New(
 	// +optional
 	netrc *dagger.Secret,
 ) (*Berth, error) {
-	if source != nil {
-		source = source.Filter(dagger.DirectoryFilterOpts{Exclude: append(unread[:], exclude...)})
-	} else {
-		source = workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: append(unread[:], exclude...)})
+	// Parts of a repository that decide nothing, and can be large.
+	exclude = append([]string{"**/.berth", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"}, exclude...)
+	if source == nil {
+		source = workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude})
 		if project == "" && config == "" {
 			found, err := workspace.FindUp(ctx, "berth.yaml")
 			if err != nil {
 				return nil, fmt.Errorf("look for berth.yaml: %w", err)
 			}
-			project = strings.TrimPrefix(path.Dir(found), "/")
+			project = path.Dir(strings.TrimPrefix(found, "/"))
 		}
+	} else {
+		source = source.Filter(dagger.DirectoryFilterOpts{Exclude: exclude})
 	}
 	return &Berth{
 		Source: source,

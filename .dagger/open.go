@@ -24,6 +24,7 @@ import (
 
 // opened is the repository in the function's own folder, with a builder in the engine.
 type opened struct {
+	dir      string // of the repository
 	pipeline *pipelines.Pipeline
 	engine   *build.Engine
 	closers  []func()
@@ -41,20 +42,26 @@ func with[T any](ctx context.Context, b *Berth, env string, do func(*opened) (T,
 	o := &opened{}
 	defer o.close()
 	if err := b.open(ctx, o, env); err != nil {
-		return none, explained(err)
+		return none, o.explained(err)
 	}
 	out, err := do(o)
 	if err != nil {
-		return none, explained(err)
+		return none, o.explained(err)
 	}
 	return out, nil
 }
 
-func explained(err error) error {
-	if next := fault.NextOf(err); next != "" {
-		return fmt.Errorf("%w\n  next: %s", err, next)
+// explained is an error with what to do next. It names files as the caller knows them.
+func (o *opened) explained(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); !ok {
+		return err
 	}
-	return err
+	text := err.Error()
+	if next := fault.NextOf(err); next != "" {
+		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
+	}
+	text = strings.ReplaceAll(text, o.dir+string(filepath.Separator), "")
+	return errors.New(strings.ReplaceAll(text, o.dir, "the repository"))
 }
 
 func (b *Berth) open(ctx context.Context, o *opened, env string) error {
@@ -62,6 +69,7 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	if err != nil {
 		return err
 	}
+	o.dir = dir
 	o.closers = append(o.closers, func() { _ = os.RemoveAll(dir) })
 	if _, err := b.Source.Export(ctx, dir); err != nil {
 		return fmt.Errorf("read the source: %w", err)

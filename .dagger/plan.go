@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 
+	"github.com/berth-sh/berth/.dagger/internal/dagger"
 	"github.com/berth-sh/berth/pipelines/plan"
 )
 
-// Show what publish would do, and why: dagger call plan --env dev
+// Show what publish would do, and why
+//
+// Example: dagger call plan --env dev
 func (b *Berth) Plan(
 	ctx context.Context,
 	// Environment of berth.yaml; default: the one whose refs match the git ref best.
@@ -17,12 +20,13 @@ func (b *Berth) Plan(
 	components []string,
 	// Platforms; default: all of berth.yaml.
 	// +optional
-	platforms []string,
+	platforms []dagger.Platform,
+	// How the result is written.
 	// +default="table"
 	format Format,
 ) (string, error) {
 	return with(ctx, b, env, func(o *opened) (string, error) {
-		pl, err := o.pipeline.Plan(ctx, plan.Request{Environment: env, Components: components, Platforms: platforms})
+		pl, err := o.pipeline.Plan(ctx, plan.Request{Environment: env, Components: components, Platforms: names(platforms)})
 		if err != nil {
 			return "", err
 		}
@@ -39,12 +43,15 @@ func (b *Berth) Plan(
 	})
 }
 
-// Print the registry of this git ref, or of an environment: dagger call registry
+// Print the registry of this git ref, or of an environment
+//
+// Example: dagger call registry --env prd
 func (b *Berth) Registry(
 	ctx context.Context,
 	// Environment of berth.yaml; default: the one whose refs match the git ref best.
 	// +optional
 	env string,
+	// How the result is written.
 	// +default="table"
 	format Format,
 ) (string, error) {
@@ -57,12 +64,15 @@ func (b *Berth) Registry(
 	})
 }
 
-// Print the image tags of this commit, the version tag first: dagger call tags --env dev
+// Print the image tags of this commit, the version tag first
+//
+// Example: dagger call tags --env dev
 func (b *Berth) Tags(
 	ctx context.Context,
 	// Environment of berth.yaml; default: the one whose refs match the git ref best.
 	// +optional
 	env string,
+	// How the result is written.
 	// +default="table"
 	format Format,
 ) (string, error) {
@@ -77,4 +87,13 @@ func (b *Berth) Tags(
 		}
 		return write(format, tags, line(names...))
 	})
+}
+
+// names are platforms as berth.yaml writes them.
+func names(platforms []dagger.Platform) []string {
+	out := make([]string, len(platforms))
+	for i, p := range platforms {
+		out[i] = string(p)
+	}
+	return out
 }

@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 
+	"github.com/berth-sh/berth/.dagger/internal/dagger"
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/plan"
 )
 
-// Build, push and tag the images of an environment: dagger call publish --env dev
+// Build, push and tag the images of an environment
 //
 // All images are pushed by digest first, and only when all are up the tags are set. The same call again sends nothing,
 // and finishes what was interrupted.
+//
+// Example: dagger call publish --env dev
 //
 // +cache="never"
 func (b *Berth) Publish(
@@ -23,14 +26,15 @@ func (b *Berth) Publish(
 	components []string,
 	// Platforms; default: all of berth.yaml.
 	// +optional
-	platforms []string,
+	platforms []dagger.Platform,
 	// Only show the plan.
 	// +optional
 	dryRun bool,
+	// How the result is written.
 	// +default="table"
 	format Format,
 ) (string, error) {
-	request := plan.Request{Environment: env, Components: components, Platforms: platforms}
+	request := plan.Request{Environment: env, Components: components, Platforms: names(platforms)}
 	return with(ctx, b, env, func(o *opened) (string, error) {
 		if dryRun {
 			pl, err := o.pipeline.Plan(ctx, request)
@@ -51,11 +55,14 @@ func (b *Berth) Publish(
 	})
 }
 
-// Publish to every environment in registries that exist for the rehearsal only: dagger call rehearse
+// Publish to every environment in registries that exist for the rehearsal only
+//
+// Example: dagger call rehearse
 //
 // +cache="never"
 func (b *Berth) Rehearse(
 	ctx context.Context,
+	// How the result is written.
 	// +default="table"
 	format Format,
 ) (string, error) {
