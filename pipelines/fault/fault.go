@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -112,8 +113,8 @@ func NextOf(err error) string {
 	return ""
 }
 
-// Join returns one error for several failures with the code of the gravest: credentials before refusals before
-// unavailability before the rest. Nil errors are dropped; none left gives nil.
+// Join returns one error for several failures with every next step, and the code of the gravest: usage before
+// credentials before refusals before unavailability before the rest. Nil errors are dropped; none left gives nil.
 func Join(errs ...error) error {
 	var kept []error
 	for _, err := range errs {
@@ -133,7 +134,13 @@ func Join(errs ...error) error {
 			worst = err
 		}
 	}
-	return &Error{Err: errors.Join(kept...), Code: CodeOf(worst), Next: NextOf(worst)}
+	var next []string
+	for _, err := range kept {
+		if step := NextOf(err); step != "" && !slices.Contains(next, step) {
+			next = append(next, step)
+		}
+	}
+	return &Error{Err: errors.Join(kept...), Code: CodeOf(worst), Next: strings.Join(next, "\n")}
 }
 
 func rank(c Code) int {

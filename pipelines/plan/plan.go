@@ -92,7 +92,7 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		Kind:        chosen.Kind,
 		CommitTime:  f.CommitTime,
 		Dirty:       len(f.Dirty) > 0,
-		Release:     slices.ContainsFunc(tags, func(t version.Tag) bool { return t.Release }),
+		Release:     isRelease(c, ref, tags),
 		Writers:     c.WritersOf(chosen.Environment),
 	}
 	names, err := Components(c, r.Components)
@@ -103,6 +103,9 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		platforms, err := Platforms(c, name, r.Platforms)
 		if err != nil {
 			return Plan{}, err
+		}
+		if all := c.PlatformsOf(name); len(platforms) < len(all) {
+			p.Refusals = append(p.Refusals, partial(p, c, name, platforms)...)
 		}
 		if err := c.RequireSet("components", name); err != nil {
 			return Plan{}, err
@@ -115,6 +118,14 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		})
 	}
 	return p, nil
+}
+
+// isRelease tells whether the tags are those of a release: they name the version itself, or a release's git tag is
+// built.
+func isRelease(c *config.Config, ref version.Ref, tags []version.Tag) bool {
+	_, ofRelease := version.FromGitTag(c.Version.GitTag, ref.Name)
+	return ref.Kind == version.RefTag && ofRelease ||
+		slices.ContainsFunc(tags, func(t version.Tag) bool { return t.Release })
 }
 
 // Tags computes the tags alone, the version tag first.
@@ -156,12 +167,28 @@ func tagsFor(
 		Time:    f.CommitTime,
 		Env:     environment,
 	}
-	if ref.Kind == version.RefTag {
+	switch ref.Kind {
+	case version.RefTag:
 		fields.Tag = ref.Name
-	} else {
+	case version.RefPull:
+		fields.Pull = f.PullRequest
+	default:
 		fields.Branch = ref.Name
 	}
-	return version.Tags(c, at, rules[i], c.Environments[environment].Immutable, fields)
+	return version.Tags(c, at, rules[i], immutable(c, environment), fields)
+}
+
+// immutable lists the globs over tags that never move in an environment: its own, and those of the environments that
+// share its registry, and so its repositories.
+func immutable(c *config.Config, environment string) []string {
+	var globs []string
+	prefix := c.Registries[c.Environments[environment].Registry].Prefix
+	for _, name := range c.EnvironmentNames() {
+		if e := c.Environments[name]; c.Registries[e.Registry].Prefix == prefix {
+			globs = append(globs, e.Immutable...)
+		}
+	}
+	return globs
 }
 
 // Components checks the names asked for and returns them in the order of the configuration; none means all.
@@ -179,9 +206,14 @@ func Components(c *config.Config, asked []string) ([]string, error) {
 	return slices.DeleteFunc(all, func(n string) bool { return !slices.Contains(asked, n) }), nil
 }
 
-// Platforms returns the platforms of a component that were asked for; none means all.
+// Platforms returns the platforms of a component that were asked for; none means all. A platform that only other
+// components are built for is left out, but one must remain.
 func Platforms(c *config.Config, component string, asked []string) ([]string, error) {
 	all := slices.Clone(c.PlatformsOf(component))
+	var anywhere []string
+	for _, name := range c.ComponentNames() {
+		anywhere = append(anywhere, c.PlatformsOf(name)...)
+	}
 	if len(asked) == 0 {
 		return all, nil
 	}
@@ -189,12 +221,17 @@ func Platforms(c *config.Config, component string, asked []string) ([]string, er
 		if _, err := image.ParsePlatform(s); err != nil {
 			return nil, fault.New(fault.Usage, "--platform "+s, "write for example linux/amd64", "%w", err)
 		}
-		if !slices.Contains(all, s) {
+		if !slices.Contains(anywhere, s) {
 			return nil, fault.New(fault.Usage, "--platform "+s,
 				"platforms of "+component+": "+strings.Join(all, ", "), "%s is not built for it", component)
 		}
 	}
-	return slices.DeleteFunc(all, func(p string) bool { return !slices.Contains(asked, p) }), nil
+	chosen := slices.DeleteFunc(slices.Clone(all), func(p string) bool { return !slices.Contains(asked, p) })
+	if len(chosen) == 0 {
+		return nil, fault.New(fault.Usage, "--platform "+strings.Join(asked, ","),
+			"platforms of "+component+": "+strings.Join(all, ", "), "%s is not built for it", component)
+	}
+	return chosen, nil
 }
 
 // Err returns the refusals as one fault with [fault.Refused], or nil when there are none.

@@ -48,6 +48,19 @@ func promotionOnly(environment, from string) Refusal {
 	}
 }
 
+// partial refuses a release without all its platforms: its version tag would name that image for good.
+func partial(p Plan, c *config.Config, component string, platforms []string) []Refusal {
+	if !p.Release && len(c.Environments[p.Environment].Immutable) == 0 {
+		return nil
+	}
+	return []Refusal{{
+		Subject: "component " + component,
+		Reason: fmt.Sprintf("only %s of %s would be released, and its version tag never moves",
+			strings.Join(platforms, ", "), strings.Join(c.PlatformsOf(component), ", ")),
+		Next: "leave out --platform",
+	}}
+}
+
 // accepted writes the refs that an environment accepts.
 func accepted(r config.Refs) string {
 	var parts []string

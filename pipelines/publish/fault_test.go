@@ -71,6 +71,7 @@ func TestAFailureBeforeTheTagsMovesNone(t *testing.T) {
 				h.stock = made
 				h.must(old)
 				before := h.tags()
+				rule := rule
 				rule.Fault = f.fault
 				h.proxy.Add(rule)
 				s := h.load(next)

@@ -88,9 +88,28 @@ func resolve(ctx context.Context, t Target, tag string) (string, error) {
 	}
 }
 
+// released tells whether the image that a tag names is the release of its version: the version's own tag names it too.
+func (p *Publisher) released(ctx context.Context, pl plan.Plan, t Target, h held) (bool, error) {
+	for _, tag := range pl.Images[0].Tags {
+		name := tag.Of(h.version)
+		if !tag.Release || name == "" {
+			continue
+		}
+		digest, err := resolve(ctx, t, name)
+		return digest == h.digest, err
+	}
+	return true, nil // the git tag alone names releases here, and nothing can be looked up by it
+}
+
 // describe finds what decides about a tag: what its image says of itself, and for a commit of the same second, git.
 func (p *Publisher) describe(ctx context.Context, pl plan.Plan, t Target, digest string) (held, error) {
 	h, err := describe(ctx, t, digest)
+	if err == nil && pl.Release && h.version != nil {
+		// A branch build carries the version that its branch works towards, which is no release yet.
+		if released, lookErr := p.released(ctx, pl, t, h); lookErr != nil || !released {
+			h.version, err = nil, lookErr
+		}
+	}
 	if err != nil || !h.created.Equal(pl.CommitTime) || h.revision == "" || h.revision == pl.Commit {
 		return h, err
 	}

@@ -78,14 +78,18 @@ func (p *Publisher) Apply(ctx context.Context, pl plan.Plan, seen Observed, imag
 	if err := p.recheck(ctx, pl, seen, jobs); err != nil {
 		return Receipt{}, err
 	}
+	if err := p.claim(ctx, jobs); err != nil {
+		return Receipt{}, err
+	}
 	for _, class := range []version.Class{version.ClassVersion, version.ClassFloating} {
 		if err := p.tag(ctx, jobs, class); err != nil {
 			return Receipt{}, err
 		}
+		if err := p.readBack(ctx, jobs, class); err != nil {
+			return Receipt{}, err
+		}
 	}
-	if err := p.readBack(ctx, jobs); err != nil {
-		return Receipt{}, err
-	}
+	p.tellChecked(jobs)
 	return receipt(pl, jobs), nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/report"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -64,17 +65,60 @@ func changes(tags []Tag, class version.Class) []Tag {
 	return out
 }
 
+// claim puts the first version tag alone and reads it back, before any other tag is touched: of two publishes of one
+// version at the same moment, all but the last to put it see that they lost, and have changed nothing else. A registry
+// has no way to put a tag only if it does not exist, so that this makes a mixed release unlikely, not impossible.
+func (p *Publisher) claim(ctx context.Context, jobs []*job) error {
+	for _, j := range jobs {
+		for _, t := range changes(j.tags, version.ClassVersion) {
+			if err := p.put(ctx, j, t); err != nil {
+				return err
+			}
+			now, err := resolve(ctx, j.target, t.Name)
+			if err != nil {
+				return unfinished(err)
+			}
+			if now != j.image.Descriptor.Digest.String() {
+				return lost(j, t, now)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// lost is the refusal of a version tag that somebody else has just set.
+func lost(j *job, t Tag, now string) error {
+	return fault.New(fault.Refused, j.plan.Repository+":"+t.Name,
+		"look which of the two is wanted; the other needs a version of its own: berth version bump patch",
+		"another publish has just set it to %s, while this one has %s", orNothing(now), j.image.Descriptor.Digest)
+}
+
+// put sets one tag. A version tag is looked at directly before, because it must never be put over another digest.
+func (p *Publisher) put(ctx context.Context, j *job, t Tag) error {
+	if t.Class == version.ClassVersion {
+		now, err := resolve(ctx, j.target, t.Name)
+		switch {
+		case err != nil:
+			return unfinished(err)
+		case now == j.image.Descriptor.Digest.String():
+			return nil // claimed
+		case now != "":
+			return lost(j, t, now)
+		}
+	}
+	if err := j.target.Tag(ctx, j.manifest, j.image.Descriptor, t.Name); err != nil {
+		return unfinished(err)
+	}
+	p.progress.Emit("tag", j.plan.Repository+":"+t.Name, string(t.Action))
+	return nil
+}
+
 func (p *Publisher) tag(ctx context.Context, jobs []*job, class version.Class) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, j := range jobs {
 		for _, t := range changes(j.tags, class) {
-			g.Go(func() error {
-				if err := j.target.Tag(gctx, j.manifest, j.image.Descriptor, t.Name); err != nil {
-					return unfinished(err)
-				}
-				p.progress.Emit("tag", j.plan.Repository+":"+t.Name, string(t.Action))
-				return nil
-			})
+			g.Go(func() error { return p.put(gctx, j, t) })
 		}
 	}
 	return g.Wait()
@@ -97,24 +141,23 @@ func unfinished(err error) error {
 
 // readBack asks the registry for what was just written: every tag that changed, and one index a repository byte for
 // byte, which settles that its platforms are complete.
-func (p *Publisher) readBack(ctx context.Context, jobs []*job) error {
+func (p *Publisher) readBack(ctx context.Context, jobs []*job, class version.Class) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, j := range jobs {
-		for i, t := range changes(j.tags, "") {
+		for i, t := range changes(j.tags, class) {
 			g.Go(func() error { return readBackTag(gctx, j, t, i == 0) })
 		}
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+	return g.Wait()
+}
+
+func (p *Publisher) tellChecked(jobs []*job) {
 	for _, j := range jobs {
-		if len(changes(j.tags, "")) == 0 {
-			continue
+		if n := len(changes(j.tags, "")); n > 0 {
+			p.progress.Emit("check", j.plan.Repository,
+				fmt.Sprintf("%s name %s", report.Plural(n, "tag"), short(j.image.Descriptor.Digest.String())))
 		}
-		p.progress.Emit("check", j.plan.Repository,
-			fmt.Sprintf("%d tags name %s", len(changes(j.tags, "")), short(j.image.Descriptor.Digest.String())))
 	}
-	return nil
 }
 
 func readBackTag(ctx context.Context, j *job, t Tag, whole bool) error {

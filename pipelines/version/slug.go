@@ -13,10 +13,12 @@ const maxSlug = 63
 // slugHash is the length of the hash in a changed slug, in hex digits.
 const slugHash = 7
 
-var looksHashed = regexp.MustCompile(`-[0-9a-f]{7}$`)
+// reserved are names that something else may have: a slug with a hash, and the name of a pull request.
+var reserved = regexp.MustCompile(`-[0-9a-f]{7}$|^pr-[0-9a-z]+$`)
 
 // Slug writes a branch name in the characters of an image tag. A name that had to be changed or cut gets a short hash
-// of the whole name, so that two branches never share a slug; so does a name that only looks as if it had one.
+// of the whole name, so that two branches never share a slug; so does a name that only looks as if it had one, or like a
+// pull request's.
 func Slug(name string) string {
 	slug := strings.Map(func(r rune) rune {
 		if r < 0x80 && isTagByte(byte(r)) {
@@ -25,7 +27,7 @@ func Slug(name string) string {
 		return '-'
 	}, name)
 	slug = strings.TrimLeft(slug, "-.")
-	if slug == name && slug != "" && len(slug) <= maxSlug && !looksHashed.MatchString(slug) {
+	if slug == name && slug != "" && len(slug) <= maxSlug && !reserved.MatchString(slug) {
 		return slug
 	}
 	sum := sha256.Sum256([]byte(name))

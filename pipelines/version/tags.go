@@ -2,9 +2,12 @@ package version
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -54,6 +57,21 @@ type Tag struct {
 	Release bool `json:"-"`
 	// Dirty is true for a tag that names uncommitted work. It may be overwritten.
 	Dirty bool `json:"-"`
+	// Template is the one that gave the tag.
+	Template string `json:"-"`
+}
+
+// Of renders the tag that another version has by the same template, "" when it has none.
+func (t Tag) Of(v *semver.Version) string {
+	template, err := ParseTemplate(t.Template)
+	if err != nil {
+		return ""
+	}
+	name, err := template.Render(Fields{Version: v})
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // FindRule returns the place of the first rule that matches the ref, or -1. A pull request's branch may be named like
@@ -74,26 +92,25 @@ func FindRule(rules []config.TagRule, ref Ref) int {
 // Tags renders the tags of a rule, those of the version first. immutable are globs over tags that count as version tags
 // here whatever their template.
 func Tags(c *config.Config, at []string, rule config.TagRule, immutable []string, f Fields) ([]Tag, error) {
-	if rule.Branch != "" {
-		f.Branch = belowGlob(rule.Branch, f.Branch)
-	}
 	var first, rest []Tag
-	seen := map[string]bool{}
 	for i, text := range rule.Set {
 		here := append(slices.Clone(at), "set", strconv.Itoa(i))
 		t, err := ParseTemplate(text)
 		if err != nil {
 			return nil, c.Fault(here, "see docs/configuration.md for the fields", "%w", err)
 		}
-		name, err := t.Render(f)
+		fields := f
+		if t.surroundsBranch() {
+			fields.Branch = belowGlob(rule.Branch, f.Branch)
+		}
+		name, err := t.Render(fields)
 		if err != nil {
 			return nil, c.Fault(here, "change the template, or the ref it applies to", "%w", err)
 		}
-		if seen[name] {
-			continue
+		tag := Tag{Name: name, Class: t.Class(), Rule: ruleName(rule, text), Release: t.NamesRelease(), Template: text}
+		if wholeVersion.MatchString(name) {
+			tag.Class = ClassVersion // a branch may be named like a release, and must not move its tag
 		}
-		seen[name] = true
-		tag := Tag{Name: name, Class: t.Class(), Rule: ruleName(rule, text), Release: t.NamesRelease()}
 		if f.Dirty && tag.Class == ClassVersion {
 			tag.Class, tag.Dirty, tag.Release = ClassFloating, true, false
 		}
@@ -106,8 +123,27 @@ func Tags(c *config.Config, at []string, rule config.TagRule, immutable []string
 			rest = append(rest, tag)
 		}
 	}
-	return append(first, rest...), nil
+	return once(append(first, rest...)), nil
 }
+
+// once drops tags that two templates render alike. The stricter class holds.
+func once(tags []Tag) []Tag {
+	var out []Tag
+	for _, tag := range tags {
+		i := slices.IndexFunc(out, func(t Tag) bool { return t.Name == tag.Name })
+		switch {
+		case i < 0:
+			out = append(out, tag)
+		case tag.Class == ClassVersion && !out[i].Dirty:
+			out[i].Class = ClassVersion
+			out[i].Release = out[i].Release || tag.Release
+		}
+	}
+	return out
+}
+
+// wholeVersion matches a tag that reads as a whole version.
+var wholeVersion = regexp.MustCompile(`^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)([-_].*)?$`)
 
 func ruleName(rule config.TagRule, template string) string {
 	if rule.Tag != "" {
@@ -115,6 +151,10 @@ func ruleName(rule config.TagRule, template string) string {
 	}
 	return fmt.Sprintf("branch %s: %s", rule.Branch, template)
 }
+
+// surroundsBranch reports whether the template has text beside {branch}, which then says what the folders of the rule's
+// glob said. Without it the branch's whole name is needed to tell feature/auth from bugfix/auth.
+func (t Template) surroundsBranch() bool { return t.has("branch") && len(t.parts) > 1 }
 
 // belowGlob drops the folders that a glob names literally: under feature/** the branch feature/auth is "auth".
 func belowGlob(glob, branch string) string {

@@ -24,8 +24,10 @@ type Fields struct {
 	Dirty bool
 	// Time is the commit's time.
 	Time time.Time
-	// Branch is the branch's name, already without the part that the rule's glob names literally; empty on a tag build.
+	// Branch is the branch's name; empty on a tag build.
 	Branch string
+	// Pull is the number of the pull request, whose name stands for a branch's; empty when there is none.
+	Pull string
 	// Tag is the git tag of a tag build.
 	Tag string
 	// Env is the name of the environment.
@@ -135,9 +137,10 @@ func (t Template) NamesRelease() bool {
 	return whole && !t.has("sha", "commit", "timestamp", "date", "branch", "n")
 }
 
-// Class tells which tags of the template may move: a tag that carries a whole version or a commit never does.
+// Class tells which tags of the template may move: a tag that carries a whole version, a commit or a git tag never
+// does.
 func (t Template) Class() Class {
-	if t.has("version", "sha", "commit", "n") || t.hasAll("major", "minor", "patch") {
+	if t.has("version", "sha", "commit", "n", "tag") || t.hasAll("major", "minor", "patch") {
 		return ClassVersion
 	}
 	return ClassFloating
@@ -189,6 +192,9 @@ func (f Fields) value(p part) (string, error) {
 	case "date":
 		return f.Time.UTC().Format("20060102"), nil
 	case "branch":
+		if f.Pull != "" {
+			return "pr-" + f.Pull, nil
+		}
 		return needed(p.field, Slug(f.Branch), f.Branch == "", "this is the build of a git tag")
 	case "tag":
 		return needed(p.field, Slug(f.Tag), f.Tag == "", "this is not the build of a git tag")

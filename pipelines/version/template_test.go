@@ -149,7 +149,7 @@ func TestClassAndRelease(t *testing.T) {
 		"{commit}":                    {ClassVersion, false},
 		"staging-v{version}-rc{n}":    {ClassVersion, false},
 		"{branch}":                    {ClassFloating, false},
-		"{tag}":                       {ClassFloating, false},
+		"{tag}":                       {ClassVersion, false},
 		"latest":                      {ClassFloating, false},
 	} {
 		tpl, err := ParseTemplate(template)
