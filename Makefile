@@ -104,11 +104,12 @@ check-generated: ## Fail when a generated file is stale
 	@scripts/check-generated.sh
 
 .PHONY: tools
-tools: .bin/golangci-lint .bin/crane ## Build the pinned tools into .bin
+tools: .bin/golangci-lint .bin/crane .bin/actionlint ## Build the pinned tools into .bin
 
 .bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 .bin/crane: PACKAGE := github.com/google/go-containerregistry/cmd/crane
-.bin/golangci-lint .bin/crane: tools/go.mod tools/go.sum
+.bin/actionlint: PACKAGE := github.com/rhysd/actionlint/cmd/actionlint
+.bin/golangci-lint .bin/crane .bin/actionlint: tools/go.mod tools/go.sum
 	@CGO_ENABLED=0 GOFLAGS= go -C tools build -o ../$@ $(PACKAGE)
 	@touch $@
 
