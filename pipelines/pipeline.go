@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -59,6 +59,7 @@ type Pipeline struct {
 	Project string
 
 	options    Options
+	configFile string // absolute
 	repository *facts.Repository
 	client     *registry.Client
 	state      *state
@@ -95,7 +96,10 @@ func Open(o Options) (*Pipeline, error) {
 		return nil, fault.New(fault.Usage, project, "name the repository that holds it with --repo",
 			"the project is not in the git repository %s", r.Root())
 	}
-	return &Pipeline{Config: c, Project: resolved(project), options: o, repository: r, client: newClient(c, o)}, nil
+	return &Pipeline{
+		Config: c, Project: resolved(project), options: o, configFile: resolved(file),
+		repository: r, client: newClient(c, o),
+	}, nil
 }
 
 // newClient lets the configuration say which hosts may be reached without TLS.
@@ -169,9 +173,11 @@ func (p *Pipeline) read(ctx context.Context) (state, error) {
 	if p.state != nil {
 		return *p.state, nil
 	}
+	inputs, modules := p.inputs()
 	f, err := p.repository.Facts(ctx, facts.Options{
 		Lookup:     p.options.Lookup,
-		Inputs:     p.inputs(),
+		Inputs:     inputs,
+		Modules:    modules,
 		Outputs:    p.outputs(),
 		TagPattern: version.GitTagGlob(p.Config.Version.GitTag),
 	})
@@ -186,22 +192,32 @@ func (p *Pipeline) read(ctx context.Context) (state, error) {
 	return *p.state, nil
 }
 
-// inputs lists the folders that components are built from, relative to the repository.
-func (p *Pipeline) inputs() []string {
-	var out []string
-	for _, name := range p.Config.ComponentNames() {
-		k := p.Config.Components[name]
-		dir := ""
-		if k.Go != nil {
-			dir = k.Go.Dir
-		} else {
-			dir = k.Dockerfile.Context
-		}
-		if in := path.Join(".", p.relative(), filepath.ToSlash(dir)); !slices.Contains(out, in) {
-			out = append(out, in)
+// inputs lists what decides about the images, relative to the repository: the folders that components are built from,
+// the configuration and the version files. modules are the Go modules around those folders.
+func (p *Pipeline) inputs() (inputs, modules []string) {
+	add := func(to *[]string, file string) {
+		rel, err := filepath.Rel(resolved(p.repository.Root()), file)
+		if in := filepath.ToSlash(rel); err == nil && filepath.IsLocal(rel) && !slices.Contains(*to, in) {
+			*to = append(*to, in)
 		}
 	}
-	return out
+	add(&inputs, p.configFile)
+	if p.Config.Version.File != config.VersionFromGit {
+		add(&inputs, filepath.Join(p.Project, filepath.FromSlash(p.Config.Version.File)))
+	}
+	for _, name := range p.Config.ComponentNames() {
+		k := p.Config.Components[name]
+		if k.Go == nil {
+			add(&inputs, filepath.Join(p.Project, filepath.FromSlash(k.Dockerfile.Context)))
+			continue
+		}
+		dir := filepath.Join(p.Project, filepath.FromSlash(k.Go.Dir))
+		add(&inputs, dir)
+		for _, folder := range build.Sources(dir, resolved(p.repository.Root())) {
+			add(&modules, folder)
+		}
+	}
+	return inputs, modules
 }
 
 // outputs are the files and folders of the run that lie in the repository, relative to it.

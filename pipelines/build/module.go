@@ -177,6 +177,49 @@ func (t *tool) pin(ctx context.Context, c GoComponent, said pinned, warn func(st
 	return choice, nil
 }
 
+// Sources lists the folders, other than the component's own, that a Go component is built from: its module, and the
+// folders that replace other modules or are used by the workspace in force. Only those inside root count. A module that
+// cannot be read has no sources here; building it says why.
+func Sources(dir, root string) []string {
+	mod, ok := above(dir, root, "go.mod")
+	if !ok {
+		return nil
+	}
+	folders := append([]string{filepath.Dir(mod)}, replaced(mod)...)
+	if work, ok := above(dir, root, "go.work"); ok {
+		if data, err := os.ReadFile(work); err == nil {
+			if f, err := modfile.ParseWork(work, data, nil); err == nil {
+				for _, u := range f.Use {
+					folders = append(folders, filepath.Join(filepath.Dir(work), filepath.FromSlash(u.Path)))
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(folders, func(folder string) bool {
+		rel, err := filepath.Rel(root, folder)
+		return err != nil || !filepath.IsLocal(rel)
+	})
+}
+
+// replaced lists the folders that a go.mod builds other modules from.
+func replaced(mod string) []string {
+	data, err := os.ReadFile(mod)
+	if err != nil {
+		return nil
+	}
+	f, err := modfile.Parse(mod, data, nil)
+	if err != nil {
+		return nil
+	}
+	var folders []string
+	for _, r := range f.Replace {
+		if modfile.IsDirectoryPath(r.New.Path) {
+			folders = append(folders, filepath.Join(filepath.Dir(mod), filepath.FromSlash(r.New.Path)))
+		}
+	}
+	return folders
+}
+
 // above finds a file in a folder or the nearest one above it, not above root when root is given.
 func above(dir, root, name string) (string, bool) {
 	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {

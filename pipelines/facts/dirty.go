@@ -41,10 +41,29 @@ func (r *Repository) dirty(ctx context.Context, commit *object.Commit, o Options
 	if err != nil {
 		return nil, fmt.Errorf("look for untracked files: %w", err)
 	}
+	sources, err := r.untracked(ctx, idx, o.Modules)
+	if err != nil {
+		return nil, fmt.Errorf("look for untracked sources: %w", err)
+	}
+	untracked = append(untracked, slices.DeleteFunc(sources, func(name string) bool { return !compiled(name) })...)
 	untracked = slices.DeleteFunc(untracked, o.writes)
 	all := slices.Concat(staged, changed, untracked)
 	slices.Sort(all)
 	return slices.Compact(all), nil
+}
+
+// under tells whether a file is one of the inputs, or inside one.
+func under(inputs []string, name string) bool {
+	return slices.ContainsFunc(inputs, func(input string) bool {
+		return input == "." || name == input || strings.HasPrefix(name, input+"/")
+	})
+}
+
+// compiled tells whether the Go toolchain may build from a file: sources and the files that say how.
+func compiled(name string) bool {
+	base := path.Base(name)
+	return slices.Contains([]string{".go", ".s", ".S", ".syso"}, path.Ext(base)) && !strings.HasSuffix(base, "_test.go") ||
+		slices.Contains([]string{"go.mod", "go.sum", "go.work", "go.work.sum"}, base)
 }
 
 // writes tells whether a file is one of the outputs, or inside one.
@@ -62,16 +81,15 @@ func (r *Repository) dirtyByProgram(ctx context.Context, o Options) ([]string, e
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
-	folders := outermost(o.Inputs)
+	inputs, modules := outermost(o.Inputs), outermost(o.Modules)
 	var paths []string
 	for line := range strings.SplitSeq(output, "\x00") {
 		if len(line) < 4 {
 			continue
 		}
 		name := strings.TrimSuffix(line[3:], "/")
-		if strings.HasPrefix(line, "??") && (!slices.ContainsFunc(folders, func(folder string) bool {
-			return folder == "." || strings.HasPrefix(name, folder+"/")
-		}) || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)) {
+		input := under(inputs, name) || under(modules, name) && compiled(name)
+		if strings.HasPrefix(line, "??") && (!input || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)) {
 			continue
 		}
 		paths = append(paths, name)

@@ -45,8 +45,12 @@ type Facts struct {
 type Options struct {
 	// Lookup is the environment, such as [os.LookupEnv]; nil is an empty one.
 	Lookup func(string) (string, bool)
-	// Inputs are folders relative to the root, with slashes, in which untracked files count as dirty. "." is all.
+	// Inputs are folders and files relative to the root, with slashes: untracked files in them count as dirty. "." is
+	// all.
 	Inputs []string
+	// Modules are folders of Go modules relative to the root, in which untracked files count as dirty when the Go
+	// toolchain may compile them.
+	Modules []string
 	// Outputs are files and folders relative to the root, with slashes, that never count as dirty: what a run writes.
 	Outputs []string
 	// TagPattern is the glob of release tags, such as "knative-lambda-v*". A detached HEAD at exactly such a tag is a

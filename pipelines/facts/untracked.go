@@ -88,6 +88,12 @@ func (w *walk) enter(ctx context.Context, folder string, rules []ignoreRule) err
 			return nil
 		}
 	}
+	if info, err := os.Lstat(w.full(folder)); err == nil && !info.IsDir() { // an input may be a single file
+		if !w.tracked[folder] {
+			w.found = append(w.found, folder)
+		}
+		return nil
+	}
 	return w.visit(ctx, folder, rules)
 }
 

@@ -128,6 +128,11 @@ func (p *Publisher) tag(ctx context.Context, jobs []*job, class version.Class) e
 // failure that may pass says already to run the same command again.
 func unfinished(err error) error {
 	const missing = "all images are up and only tags are missing"
+	if fault.CodeOf(err) == fault.Refused { // the registry's own rule: the same command would meet it again
+		next := "look at which tags are set (version tags come first); a registry that refuses to move floating tags\n" +
+			"must leave them out of its immutability"
+		return &fault.Error{Err: err, Next: next, Code: fault.Refused}
+	}
 	cause, ok := errors.AsType[*fault.Error](err)
 	retryable := ok && cause.Retryable
 	next := missing + ": run the same command again to finish"
