@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
@@ -21,8 +20,8 @@ func (a Accounts) explicit(ctx context.Context, p *pipelines.Pipeline, env strin
 		if r.Kind != "" {
 			kind = registry.Kind(r.Kind)
 		}
-		user, secret := a.ofKind(kind)
-		if err := add(ctx, out, host, user, secret); err != nil {
+		argument, user, secret := a.ofKind(kind)
+		if err := add(ctx, out, host, argument, user, secret); err != nil {
 			return nil, err
 		}
 	}
@@ -38,39 +37,50 @@ func (a Accounts) explicit(ctx context.Context, p *pipelines.Pipeline, env strin
 		return nil, err
 	}
 	host, _, _ := strings.Cut(chosen.Prefix, "/")
-	return out, add(ctx, out, host, a.Username, a.Password)
+	return out, add(ctx, out, host, "--password", a.Username, a.Password)
 }
 
-// ofKind is the account for a kind of registry. ECR and Google have fixed user names for their tokens.
-func (a Accounts) ofKind(kind registry.Kind) (user string, secret *dagger.Secret) {
+// ofKind is the account for a kind of registry, and the argument that has its secret. ECR and Google have fixed user names for their tokens.
+func (a Accounts) ofKind(kind registry.Kind) (argument, user string, secret *dagger.Secret) {
 	switch kind {
 	case registry.GHCR:
 		if a.GhcrUsername == "" {
-			return "x-access-token", a.GhcrToken
+			return "--ghcr-token", "x-access-token", a.GhcrToken
 		}
-		return a.GhcrUsername, a.GhcrToken
+		return "--ghcr-token", a.GhcrUsername, a.GhcrToken
 	case registry.ECR:
-		return "AWS", a.EcrPassword
+		return "--ecr-password", "AWS", a.EcrPassword
 	case registry.GCR:
-		return "oauth2accesstoken", a.GcrToken
+		return "--gcr-token", "oauth2accesstoken", a.GcrToken
 	case registry.Quay:
-		return a.QuayUsername, a.QuayToken
+		return "--quay-token", a.QuayUsername, a.QuayToken
 	default:
-		return "", nil
+		return "", "", nil
 	}
 }
 
-func add(ctx context.Context, to registry.Explicit, host, user string, secret *dagger.Secret) error {
+func add(ctx context.Context, to registry.Explicit, host, argument, user string, secret *dagger.Secret) error {
 	if secret == nil {
 		return nil
 	}
+	text, err := plaintext(ctx, argument, secret)
+	if err != nil {
+		return err
+	}
+	to[host] = registry.Credential{Username: user, Password: strings.TrimSpace(text), Source: argument}
+	return nil
+}
+
+// plaintext reads the secret of an argument. An empty one is as good as none, and says so before a registry refuses it.
+func plaintext(ctx context.Context, argument string, secret *dagger.Secret) (string, error) {
+	next := "give a secret that exists and has a value: env:NAME, file:PATH or cmd:COMMAND"
 	text, err := secret.Plaintext(ctx)
 	if err != nil {
-		return fmt.Errorf("the secret for %s: %w", host, err)
+		return "", fault.New(fault.Credentials, argument, next, "the secret cannot be read: %s",
+			strings.TrimPrefix(err.Error(), "rpc error: code = Unknown desc = "))
 	}
-	if text = strings.TrimSpace(text); text == "" {
-		return fault.New(fault.Usage, host, "give a secret with a value, for example env:GITHUB_TOKEN", "the secret for it is empty")
+	if strings.TrimSpace(text) == "" {
+		return "", fault.New(fault.Credentials, argument, next, "the secret is empty")
 	}
-	to[host] = registry.Credential{Username: user, Password: text, Source: "dagger secret"}
-	return nil
+	return text, nil
 }

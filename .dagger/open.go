@@ -22,6 +22,9 @@ import (
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
+// serviceTimeout is how long a registry given as a service may take to answer for the first time.
+const serviceTimeout = 30 * time.Second
+
 // opened is the repository in the function's own folder, with a builder in the engine.
 type opened struct {
 	dir      string // of the repository
@@ -74,6 +77,9 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	if _, err := b.Source.Export(ctx, dir); err != nil {
 		return fmt.Errorf("read the source: %w", err)
 	}
+	if err := hasGit(dir); err != nil {
+		return err
+	}
 	client, err := dagger.Connect(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to the engine: %w", err)
@@ -95,6 +101,22 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	}
 	o.pipeline, err = pipelines.Open(options)
 	return err
+}
+
+// hasGit refuses a source without a history: what a worktree or a submodule has instead points out of the source.
+func hasGit(dir string) error {
+	info, err := os.Stat(filepath.Join(dir, ".git"))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fault.New(fault.Usage, "source", "call it inside a clone, or name one: --source DIR",
+			"it is no git repository: it has no .git folder")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fault.New(fault.Usage, "source", "call it in a clone of its own: git clone . ../clone",
+			"it is a worktree or a submodule of git, whose history is in another folder")
+	}
+	return nil
 }
 
 // builder builds on this function's own session, from the function's own source.
@@ -123,9 +145,9 @@ func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engi
 func (b *Berth) options(ctx context.Context, o *opened, dir string) (pipelines.Options, error) {
 	environment := b.environment()
 	if b.Accounts.DockerConfig != nil {
-		text, err := b.Accounts.DockerConfig.Plaintext(ctx)
+		text, err := plaintext(ctx, "--docker-config", b.Accounts.DockerConfig)
 		if err != nil {
-			return pipelines.Options{}, fmt.Errorf("docker-config: %w", err)
+			return pipelines.Options{}, err
 		}
 		folder, err := os.MkdirTemp("", "berth-docker-")
 		if err != nil {
@@ -212,17 +234,35 @@ func (b *Berth) registries(
 	return options, nil
 }
 
+// serviceAddress starts the service and asks it whether it is a registry, as the engine's tunnel to a host's port takes
+// connections also when nothing listens there.
 func (b *Berth) serviceAddress(ctx context.Context) (*url.URL, error) {
+	next := "start the registry, or correct the address, for example --registry-service tcp://localhost:5000"
 	started, err := b.Settings.RegistryService.Start(ctx)
 	if err != nil {
-		return nil, fault.New(fault.Unavailable, "registry-service", "start the registry, or correct its address",
-			"it does not answer: %w", err)
+		return nil, fault.New(fault.Unavailable, "--registry-service", next, "it does not start: %s", err)
 	}
 	endpoint, err := started.Endpoint(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("registry-service: %w", err)
+		return nil, fault.New(fault.Unavailable, "--registry-service", next, "it has no address: %s", err)
 	}
-	return &url.URL{Scheme: "http", Host: endpoint}, nil
+	to := &url.URL{Scheme: "http", Host: endpoint}
+	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to.JoinPath("/v2/").String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "--registry-service", next, "no registry answers there")
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusUnauthorized {
+		return nil, fault.New(fault.Unavailable, "--registry-service", next, "it is no registry: GET /v2/ answers %s",
+			answer.Status)
+	}
+	return to, nil
 }
 
 // write gives a result as JSON or as a person reads it.
