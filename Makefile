@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 # Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
-MODULES := . examples/knative-lambda examples/knative-lambda/metrics-pusher
+MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher
 LINTER := '$(CURDIR)/.bin/golangci-lint'
 
 # each runs a command in every module, and fails at the end when it failed in one.
@@ -96,8 +96,14 @@ bench: ## Run the benchmarks that match BENCH (all)
 ##@ Upkeep
 
 .PHONY: generate
-generate: ## Write the generated files: JSON Schema, references
+generate: dagger-develop ## Write the generated files: JSON Schema, references, the Dagger module's
 	@go generate ./...
+
+.PHONY: dagger-develop
+dagger-develop: ## Write the Dagger module's generated code, when an engine answers
+	@if command -v dagger >/dev/null && timeout 30 dagger --silent core version >/dev/null 2>&1; then \
+		dagger --silent develop; \
+	else echo 'dagger-develop: no Dagger engine answers, the generated code in .dagger was not checked' >&2; fi
 
 .PHONY: check-generated
 check-generated: ## Fail when a generated file is stale

@@ -40,7 +40,8 @@ func (a Accounts) explicit(ctx context.Context, p *pipelines.Pipeline, env strin
 	return out, add(ctx, out, host, "--password", a.Username, a.Password)
 }
 
-// ofKind is the account for a kind of registry, and the argument that has its secret. ECR and Google have fixed user names for their tokens.
+// ofKind is the account for a kind of registry, and the argument that has its secret. ECR and Google have
+// fixed user names for their tokens.
 func (a Accounts) ofKind(kind registry.Kind) (argument, user string, secret *dagger.Secret) {
 	switch kind {
 	case registry.GHCR:

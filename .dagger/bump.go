@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"path"
+	"path/filepath"
 
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // Rewrite the version in the files of version.bump, as changes to apply
@@ -21,10 +24,18 @@ func (b *Berth) Bump(
 		if err != nil {
 			return nil, err
 		}
-		after := b.Source
+		// Changes are applied in the folder in which the caller stands.
+		place := path.Clean(b.Settings.Place)
+		before := b.Source.Directory(place)
+		after := before
 		for name, content := range files {
-			after = after.WithNewFile(name, string(content))
+			rel, err := filepath.Rel(place, name)
+			if err != nil || !filepath.IsLocal(rel) {
+				return nil, fault.New(fault.Usage, name, "call it from the root of the repository",
+					"it is not below %s, the folder to which the changes would be applied", place)
+			}
+			after = after.WithNewFile(rel, string(content))
 		}
-		return after.Changes(b.Source), nil
+		return after.Changes(before), nil
 	})
 }

@@ -36,6 +36,9 @@ type Berth struct {
 
 // Settings are the plain arguments of the constructor.
 type Settings struct {
+	// Place is the folder of the repository in which the caller stands; "." is its root.
+	// +private
+	Place string
 	// +private
 	Project string
 	// +private
@@ -88,7 +91,8 @@ type Accounts struct {
 
 // New takes a repository and the accounts to publish it with. Run it from a clone, and everything has a default.
 //
-// The repository is the caller's, also when the module is another's (dagger -m): a default path would give the module's.
+// The repository is the caller's, also when the module is another's (dagger -m): a default path would give the
+// module's.
 func New(
 	ctx context.Context,
 	// Where the caller stands. Dagger fills it in.
@@ -172,7 +176,12 @@ func New(
 ) (*Berth, error) {
 	// Parts of a repository that decide nothing, and can be large.
 	exclude = append([]string{"**/.berth", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"}, exclude...)
+	place := "."
 	if source == nil {
+		var err error
+		if place, err = workspace.Path(ctx); err != nil {
+			return nil, fmt.Errorf("look for the repository: %w", err)
+		}
 		source = workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude})
 		if project == "" && config == "" {
 			found, err := workspace.FindUp(ctx, "berth.yaml")
@@ -187,7 +196,7 @@ func New(
 	return &Berth{
 		Source: source,
 		Settings: Settings{
-			Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort, RegistryType: registryType,
+			Place: place, Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort, RegistryType: registryType,
 			Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy, GoPrivate: goPrivate,
 			RegistryService: registryService, RegistryHost: registryHost,
 		},

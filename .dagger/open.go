@@ -51,10 +51,21 @@ func with[T any](ctx context.Context, b *Berth, env string, do func(*opened) (T,
 	if err != nil {
 		return none, o.explained(err)
 	}
+	if text, ok := any(out).(string); ok {
+		out, _ = any(o.relative(text)).(T)
+	}
 	return out, nil
 }
 
-// explained is an error with what to do next. It names files as the caller knows them.
+// relative names files in a text as the caller knows them.
+func (o *opened) relative(text string) string {
+	if o.dir == "" {
+		return text
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(text, o.dir+string(filepath.Separator), ""), o.dir, "the repository")
+}
+
+// explained is an error with what to do next.
 func (o *opened) explained(err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); !ok {
 		return err
@@ -63,8 +74,7 @@ func (o *opened) explained(err error) error {
 	if next := fault.NextOf(err); next != "" {
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
-	text = strings.ReplaceAll(text, o.dir+string(filepath.Separator), "")
-	return errors.New(strings.ReplaceAll(text, o.dir, "the repository"))
+	return errors.New(o.relative(text))
 }
 
 func (b *Berth) open(ctx context.Context, o *opened, env string) error {
