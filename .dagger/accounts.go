@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
@@ -10,19 +12,37 @@ import (
 	"github.com/berth-sh/berth/pipelines/registry"
 )
 
-// explicit reads the accounts of the constructor. Each is for the registries of its kind, and --password for the
-// registry of the environment alone.
-func (a Accounts) explicit(ctx context.Context, p *pipelines.Pipeline, env string) (registry.Explicit, error) {
-	out := registry.Explicit{}
+// account is a login whose secret is read when a registry is asked, and never otherwise: showing a plan needs no login.
+type account struct {
+	argument, user string
+	secret         *dagger.Secret
+}
+
+// logins are accounts by registry host.
+type logins map[string]account
+
+// Credential implements [registry.Source].
+func (l logins) Credential(ctx context.Context, host string) (registry.Credential, error) {
+	a, ok := l[host]
+	if !ok {
+		return registry.Credential{}, nil
+	}
+	text, err := plaintext(ctx, a.argument, a.secret)
+	return registry.Credential{Username: a.user, Password: strings.TrimSpace(text), Source: a.argument}, err
+}
+
+// logins are the accounts of the constructor. Each is for the registries of its kind, and --password for the registry
+// of the environment alone.
+func (a Accounts) logins(ctx context.Context, p *pipelines.Pipeline, env string) (logins, error) {
+	out := logins{}
 	for _, r := range p.Config.Registries {
 		host, _, _ := strings.Cut(r.Prefix, "/")
 		kind := registry.KindOf(host)
 		if r.Kind != "" {
 			kind = registry.Kind(r.Kind)
 		}
-		argument, user, secret := a.ofKind(kind)
-		if err := add(ctx, out, host, argument, user, secret); err != nil {
-			return nil, err
+		if found := a.ofKind(kind); found.secret != nil {
+			out[host] = found
 		}
 	}
 	if a.Password == nil && a.Username == "" {
@@ -32,44 +52,53 @@ func (a Accounts) explicit(ctx context.Context, p *pipelines.Pipeline, env strin
 		return nil, fault.New(fault.Usage, "", "give both: --username NAME --password env:TOKEN",
 			"username and password go together")
 	}
-	chosen, err := p.Choose(ctx, env)
-	if err != nil {
-		return nil, err
+	// What needs an environment says itself why there is none.
+	if chosen, err := p.Choose(ctx, env); err == nil {
+		host, _, _ := strings.Cut(chosen.Prefix, "/")
+		out[host] = account{"--password", a.Username, a.Password}
 	}
-	host, _, _ := strings.Cut(chosen.Prefix, "/")
-	return out, add(ctx, out, host, "--password", a.Username, a.Password)
+	return out, nil
 }
 
-// ofKind is the account for a kind of registry, and the argument that has its secret. ECR and Google have
-// fixed user names for their tokens.
-func (a Accounts) ofKind(kind registry.Kind) (argument, user string, secret *dagger.Secret) {
+// ofKind is the account for a kind of registry. GHCR, ECR and Google take a fixed user name with their tokens.
+func (a Accounts) ofKind(kind registry.Kind) account {
 	switch kind {
 	case registry.GHCR:
-		if a.GhcrUsername == "" {
-			return "--ghcr-token", "x-access-token", a.GhcrToken
+		user := a.GhcrUsername
+		if user == "" {
+			user = "x-access-token"
 		}
-		return "--ghcr-token", a.GhcrUsername, a.GhcrToken
+		return account{"--ghcr-token", user, a.GhcrToken}
 	case registry.ECR:
-		return "--ecr-password", "AWS", a.EcrPassword
+		return account{"--ecr-password", "AWS", a.EcrPassword}
 	case registry.GCR:
-		return "--gcr-token", "oauth2accesstoken", a.GcrToken
+		return account{"--gcr-token", "oauth2accesstoken", a.GcrToken}
 	case registry.Quay:
-		return "--quay-token", a.QuayUsername, a.QuayToken
+		return account{"--quay-token", a.QuayUsername, a.QuayToken}
 	default:
-		return "", "", nil
+		return account{}
 	}
 }
 
-func add(ctx context.Context, to registry.Explicit, host, argument, user string, secret *dagger.Secret) error {
-	if secret == nil {
-		return nil
-	}
-	text, err := plaintext(ctx, argument, secret)
+// dockerConfig is the source of the logins in Docker's configuration, given as a secret.
+type dockerConfig struct{ secret *dagger.Secret }
+
+// Credential implements [registry.Source].
+func (d dockerConfig) Credential(ctx context.Context, host string) (registry.Credential, error) {
+	text, err := plaintext(ctx, "--docker-config", d.secret)
 	if err != nil {
-		return err
+		return registry.Credential{}, err
 	}
-	to[host] = registry.Credential{Username: user, Password: strings.TrimSpace(text), Source: argument}
-	return nil
+	dir, err := os.MkdirTemp("", "berth-docker-")
+	if err != nil {
+		return registry.Credential{}, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o600); err != nil {
+		return registry.Credential{}, err
+	}
+	lookup := func(name string) (string, bool) { return dir, name == "DOCKER_CONFIG" }
+	return registry.DockerConfig(lookup).Credential(ctx, host)
 }
 
 // plaintext reads the secret of an argument. An empty one is as good as none, and says so before a registry refuses it.

@@ -538,6 +538,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryType", err))
 				}
 			}
+			var variables []string
+			if inputArgs["variables"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["variables"]), &variables)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg variables", err))
+				}
+			}
 			var sandbox bool
 			if inputArgs["sandbox"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["sandbox"]), &sandbox)
@@ -650,7 +657,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg netrc", err))
 				}
 			}
-			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc)
+			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

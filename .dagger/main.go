@@ -52,6 +52,8 @@ type Settings struct {
 	// +private
 	RegistryType string
 	// +private
+	Variables []string
+	// +private
 	Sandbox bool
 	// +private
 	GoImage string
@@ -123,6 +125,9 @@ func New(
 	// Leave only the environments on the registry of this name or kind: ghcr, ecr, gcr, quay.
 	// +optional
 	registryType string,
+	// Variables that berth.yaml names as ${NAME}, each as NAME=VALUE: a function does not see the caller's.
+	// +optional
+	variables []string,
 	// Publish into registries that exist for one call, to see what would happen.
 	// +optional
 	sandbox bool,
@@ -197,7 +202,7 @@ func New(
 		Source: source,
 		Settings: Settings{
 			Place: place, Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort, RegistryType: registryType,
-			Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy, GoPrivate: goPrivate,
+			Variables: variables, Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy, GoPrivate: goPrivate,
 			RegistryService: registryService, RegistryHost: registryHost,
 		},
 		Accounts: Accounts{

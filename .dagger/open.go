@@ -98,7 +98,7 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	if o.engine, err = b.builder(ctx, client); err != nil {
 		return err
 	}
-	options, err := b.options(ctx, o, dir)
+	options, err := b.options(o, dir)
 	if err != nil {
 		return err
 	}
@@ -152,22 +152,10 @@ func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engi
 	return build.NewEngine(client, dagger.Ref[*dagger.Directory](client, dagger.ID(id)), options), nil
 }
 
-func (b *Berth) options(ctx context.Context, o *opened, dir string) (pipelines.Options, error) {
-	environment := b.environment()
-	if b.Accounts.DockerConfig != nil {
-		text, err := plaintext(ctx, "--docker-config", b.Accounts.DockerConfig)
-		if err != nil {
-			return pipelines.Options{}, err
-		}
-		folder, err := os.MkdirTemp("", "berth-docker-")
-		if err != nil {
-			return pipelines.Options{}, err
-		}
-		o.closers = append(o.closers, func() { _ = os.RemoveAll(folder) })
-		if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(text), 0o600); err != nil {
-			return pipelines.Options{}, err
-		}
-		environment["DOCKER_CONFIG"] = folder
+func (b *Berth) options(o *opened, dir string) (pipelines.Options, error) {
+	environment, err := b.environment()
+	if err != nil {
+		return pipelines.Options{}, err
 	}
 	return pipelines.Options{
 		Dir:       dir,
@@ -182,9 +170,16 @@ func (b *Berth) options(ctx context.Context, o *opened, dir string) (pipelines.O
 }
 
 // environment stands in for a CI's variables, which a function does not see.
-func (b *Berth) environment() map[string]string {
+func (b *Berth) environment() (map[string]string, error) {
 	out := map[string]string{}
 	s := b.Settings
+	for _, v := range s.Variables {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, fault.New(fault.Usage, "--variables "+v, "write NAME=VALUE", "it is no variable with a value")
+		}
+		out[name] = value
+	}
 	for name, value := range map[string]string{
 		"VERSION": s.Version, "SHA_SHORT": s.ShaShort, "REGISTRY_TYPE": s.RegistryType,
 	} {
@@ -199,17 +194,13 @@ func (b *Berth) environment() map[string]string {
 	default:
 		out["GIT_BRANCH"] = s.Ref
 	}
-	return out
+	return out, nil
 }
 
 // registries says how the registries are reached: for real, through a service, or in a sandbox.
 func (b *Berth) registries(
 	ctx context.Context, o *opened, p *pipelines.Pipeline, env string,
 ) (registry.Options, error) {
-	explicit, err := b.Accounts.explicit(ctx, p, env)
-	if err != nil {
-		return registry.Options{}, err
-	}
 	options := registry.Options{UserAgent: "berth (dagger)"}
 	if b.Settings.Sandbox {
 		dir, err := os.MkdirTemp("", "berth-sandbox-")
@@ -222,7 +213,7 @@ func (b *Berth) registries(
 		}
 		o.closers = append(o.closers, func() { _ = errors.Join(box.Close(), os.RemoveAll(dir)) })
 		options.Transport = box.Transport()
-		options.Credentials = registry.NewCredentials(explicit, pipelines.SandboxAccount())
+		options.Credentials = registry.NewCredentials(pipelines.SandboxAccount())
 		return options, nil
 	}
 	if b.Settings.RegistryService != nil {
@@ -236,11 +227,15 @@ func (b *Berth) registries(
 		}
 		options.Transport = reroute
 	}
-	lookup := func(string) (string, bool) { return "", false }
-	if b.Accounts.DockerConfig != nil {
-		lookup = p.Lookup
+	accounts, err := b.Accounts.logins(ctx, p, env)
+	if err != nil {
+		return options, err
 	}
-	options.Credentials = registry.NewCredentials(registry.DefaultSources(explicit, lookup)...)
+	sources := []registry.Source{accounts}
+	if b.Accounts.DockerConfig != nil {
+		sources = append(sources, dockerConfig{b.Accounts.DockerConfig})
+	}
+	options.Credentials = registry.NewCredentials(sources...)
 	return options, nil
 }
 
