@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,11 @@ type Toolchain interface {
 func (p *Pipeline) CanBuild(r BuildRequest) error {
 	names, err := plan.Components(p.Config, r.Components)
 	for _, name := range names {
+		if p.Config.Components[name].Go == nil && err == nil {
+			err = p.Config.Fault([]string{"components", name, "dockerfile"},
+				"leave it out: --component "+strings.Join(p.goComponents(), ",")+", or build it as go: {dir: …}",
+				"component %s is built from a Dockerfile, and this release builds Go components only", name)
+		}
 		if _, platformErr := plan.Platforms(p.Config, name, r.Platforms); err == nil {
 			err = platformErr
 		}
@@ -47,6 +53,9 @@ func (p *Pipeline) CanBuild(r BuildRequest) error {
 func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.Index, release func(), err error) {
 	s, err := p.read(ctx)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.CanBuild(r); err != nil {
 		return nil, nil, err
 	}
 	names, err := plan.Components(p.Config, r.Components)
@@ -83,6 +92,11 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 		return nil, nil, err
 	}
 	return images, release, nil
+}
+
+// goComponents lists the components that this release builds.
+func (p *Pipeline) goComponents() []string {
+	return slices.DeleteFunc(p.Config.ComponentNames(), func(n string) bool { return p.Config.Components[n].Go == nil })
 }
 
 // Runner runs a command in a folder of the repository.
@@ -138,10 +152,6 @@ func (b builder) component(ctx context.Context, name string, asked []string) (im
 	k := p.Config.Components[name]
 	if err := p.Config.RequireSet("components", name); err != nil {
 		return image.Index{}, err
-	}
-	if k.Go == nil {
-		return image.Index{}, p.Config.Fault([]string{"components", name, "dockerfile"},
-			"build it as go: {dir: …}, or leave it out with --component", "this release builds Go components only")
 	}
 	texts, err := plan.Platforms(p.Config, name, asked)
 	if err != nil {
@@ -208,16 +218,17 @@ func (b builder) spec(name string, k config.Component, base image.Base, binaries
 		source = b.state.facts.Source
 	}
 	return image.Spec{
-		Component: name,
-		Title:     name,
-		Source:    source,
-		Revision:  b.revision(),
-		Version:   b.state.base.String(),
-		Created:   b.created,
-		Labels:    k.Labels,
-		Base:      base,
-		Binaries:  binaries,
-		WorkDir:   b.work,
+		Component:  name,
+		Title:      name,
+		Source:     source,
+		Revision:   b.revision(),
+		Version:    b.state.base.String(),
+		Created:    b.created,
+		CommitTime: b.state.facts.CommitTime,
+		Labels:     k.Labels,
+		Base:       base,
+		Binaries:   binaries,
+		WorkDir:    b.work,
 	}
 }
 

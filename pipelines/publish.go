@@ -31,6 +31,11 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	if err := pl.Err(); err != nil {
 		return publish.Receipt{}, err // before any work, and before a registry is asked
 	}
+	if r.From == "" {
+		if err := p.CanBuild(BuildRequest{Components: r.Components, Platforms: r.Platforms}); err != nil {
+			return publish.Receipt{}, err
+		}
+	}
 	var (
 		images  []image.Index
 		seen    publish.Observed

@@ -3,6 +3,7 @@ package pipelines
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -50,11 +51,15 @@ type Proposal struct {
 // Next proposes a version from the conventional commits since the last release. Nothing to release gives the current
 // version again.
 func (p *Pipeline) Next(ctx context.Context) (Proposal, error) {
-	current, err := p.storedVersion(ctx)
+	stored, err := p.storedVersion(ctx)
 	if err != nil {
 		return Proposal{}, err
 	}
-	_, stop, err := p.lastRelease(ctx)
+	all, err := p.releases(ctx)
+	if err != nil {
+		return Proposal{}, err
+	}
+	last, stop, err := p.nearest(ctx, all.final())
 	if err != nil {
 		return Proposal{}, err
 	}
@@ -66,11 +71,8 @@ func (p *Pipeline) Next(ctx context.Context) (Proposal, error) {
 	for _, c := range commits {
 		messages = append(messages, version.Message{Subject: c.Subject, Body: c.Body})
 	}
-	next, reasons := version.Next(current, messages)
-	if reasons == nil {
-		reasons = []string{}
-	}
-	return Proposal{Current: current.String(), Next: next.String(), Reasons: reasons}, nil
+	next, reasons := version.Propose(last, stored, messages, all.taken)
+	return Proposal{Current: stored.String(), Next: next.String(), Reasons: reasons}, nil
 }
 
 // relative is the project's path in the repository, "" when it is the repository itself.
@@ -97,13 +99,22 @@ func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (R
 	if err != nil {
 		return Release{}, err
 	}
-	v, err := p.target(ctx, current, target)
-	if err != nil {
-		return Release{}, err
-	}
 	head, err := p.gitFacts(ctx)
 	if err != nil {
 		return Release{}, err
+	}
+	v := current
+	begun, err := p.begun(ctx, target, current)
+	if err == nil && !begun {
+		v, err = p.target(ctx, current, target)
+	}
+	if err != nil {
+		return Release{}, err
+	}
+	if target == "next" {
+		if out, nothing, err := p.nothingNew(ctx, v); nothing || err != nil {
+			return out, err
+		}
 	}
 	changes, err := p.rewrites(ctx, v)
 	if err != nil {
@@ -115,18 +126,56 @@ func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (R
 	if err := p.tagIsFree(ctx, out.Tag, head.Commit, len(changes) > 0); err != nil {
 		return Release{}, err
 	}
+	if head.Branch == "" && (len(changes) > 0 || o.Push) {
+		return Release{}, fault.New(fault.Usage, "HEAD at "+head.Commit[:min(12, len(head.Commit))],
+			"check out a branch (git switch BRANCH), then run the same command again",
+			"HEAD is detached: there is no branch to commit the release on")
+	}
 	out.Commit = head.Commit
 	for name := range changes {
 		out.Files = append(out.Files, name)
 	}
 	slices.Sort(out.Files)
 	if len(changes) > 0 && !o.DryRun {
-		message := fmt.Sprintf("Release %s %s", p.Config.Project, v)
-		if out.Commit, err = p.repository.CommitFiles(ctx, changes, message); err != nil {
+		if out.Commit, err = p.repository.CommitFiles(ctx, changes, p.releaseSubject(v)); err != nil {
 			return Release{}, err
 		}
 	}
 	return p.finish(ctx, out, head.Branch, o)
+}
+
+// releaseSubject is the message of the commit that a bump makes.
+func (p *Pipeline) releaseSubject(v *semver.Version) string {
+	return fmt.Sprintf("Release %s %s", p.Config.Project, v)
+}
+
+// begun tells whether HEAD is the commit of a bump that did not come to its tag, so that a relative bump which was
+// interrupted is finished and not made once more.
+func (p *Pipeline) begun(ctx context.Context, target string, current *semver.Version) (bool, error) {
+	if !slices.Contains([]string{"major", "minor", "patch", "next"}, target) {
+		return false, nil
+	}
+	subject, err := p.repository.HeadSubject()
+	if err != nil || subject != p.releaseSubject(current) {
+		return false, err
+	}
+	all, err := p.releases(ctx)
+	return !all.taken(current), err
+}
+
+// nothingNew is the outcome of a bump to the next version where nothing asks for one.
+func (p *Pipeline) nothingNew(ctx context.Context, v *semver.Version) (out Release, ok bool, err error) {
+	all, err := p.releases(ctx)
+	if err != nil || !all.taken(v) {
+		return Release{}, false, err
+	}
+	out = Release{Previous: v.String(), Version: v.String(), Files: []string{}, Tag: version.GitTag(p.Config.Version.GitTag, v)}
+	for commit, versions := range all {
+		if slices.ContainsFunc(versions, v.Equal) {
+			out.Commit = commit
+		}
+	}
+	return out, true, nil
 }
 
 // Rewritten computes the files of version.bump with another version, by their path in the repository, and changes
@@ -181,6 +230,11 @@ func (p *Pipeline) finish(ctx context.Context, out Release, branch string, o Rel
 		refs = append([]string{"refs/heads/" + branch}, refs...)
 	}
 	if err := p.repository.Push(ctx, refs); err != nil {
+		if errors.Is(err, facts.ErrRejected) && out.Created {
+			return Release{}, &fault.Error{Err: err, Code: fault.CodeOf(err), Next: fmt.Sprintf(
+				"take the remote's commits first, and tag what comes of it:\n"+
+					"git tag -d %s && git pull --rebase origin %s && berth version tag --push", out.Tag, branch)}
+		}
 		return Release{}, err
 	}
 	out.Pushed = true

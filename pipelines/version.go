@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -23,6 +24,10 @@ func (p *Pipeline) baseVersion(ctx context.Context, f facts.Facts) (*semver.Vers
 		return version.Parse("VERSION", f.Version)
 	}
 	tagged, isRelease := version.FromGitTag(p.Config.Version.GitTag, f.Tag)
+	if glob := version.GitTagGlob(p.Config.Version.GitTag); f.Tag != "" && !isRelease && config.Match(glob, f.Tag) {
+		return nil, fault.New(fault.Usage, "git tag "+f.Tag, "tag releases as version.gitTag says: "+p.Config.Version.GitTag,
+			"it looks like a release, but names no whole version")
+	}
 	if p.Config.Version.File == config.VersionFromGit {
 		if isRelease {
 			return tagged, nil
@@ -69,34 +74,67 @@ func (p *Pipeline) readProjectFile(name string) ([]byte, error) {
 // newestTag is the highest version among the release tags of the nearest tagged commit, or 0.0.0 when there is no
 // release tag at all.
 func (p *Pipeline) newestTag(ctx context.Context) (*semver.Version, error) {
-	newest, _, err := p.lastRelease(ctx)
+	all, err := p.releases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest, _, err := p.nearest(ctx, all)
 	if newest == nil {
 		newest = semver.New(0, 0, 0, "", "")
 	}
 	return newest, err
 }
 
-// lastRelease finds the release tag that is nearest to HEAD, and the commits with release tags, to stop a walk at.
-func (p *Pipeline) lastRelease(ctx context.Context) (*semver.Version, map[string]bool, error) {
+// released are the commits with release tags, and their versions.
+type released map[string][]*semver.Version
+
+// releases lists all release tags.
+func (p *Pipeline) releases(ctx context.Context) (released, error) {
 	tags, err := p.repository.Tags(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	byCommit := map[string]*semver.Version{}
-	stop := map[string]bool{}
+	out := released{}
 	for _, t := range tags {
-		v, ok := version.FromGitTag(p.Config.Version.GitTag, t.Name)
-		if !ok {
-			continue
-		}
-		stop[t.Commit] = true
-		if known := byCommit[t.Commit]; known == nil || known.LessThan(v) {
-			byCommit[t.Commit] = v
+		if v, ok := version.FromGitTag(p.Config.Version.GitTag, t.Name); ok {
+			out[t.Commit] = append(out[t.Commit], v)
 		}
 	}
-	nearest, err := p.repository.Nearest(ctx, stop)
-	if err != nil || nearest == "" {
+	return out, nil
+}
+
+// final leaves out pre-releases.
+func (r released) final() released {
+	out := released{}
+	for commit, versions := range r {
+		for _, v := range versions {
+			if v.Prerelease() == "" {
+				out[commit] = append(out[commit], v)
+			}
+		}
+	}
+	return out
+}
+
+// taken tells whether a version is released, from whatever commit.
+func (r released) taken(v *semver.Version) bool {
+	for _, versions := range r {
+		if slices.ContainsFunc(versions, v.Equal) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest finds the release that is nearest to HEAD, nil when HEAD reaches none, and the commits to stop a walk at.
+func (p *Pipeline) nearest(ctx context.Context, r released) (*semver.Version, map[string]bool, error) {
+	stop := map[string]bool{}
+	for commit := range r {
+		stop[commit] = true
+	}
+	commit, err := p.repository.Nearest(ctx, stop)
+	if err != nil || commit == "" {
 		return nil, stop, err
 	}
-	return byCommit[nearest], stop, nil
+	return slices.MaxFunc(r[commit], (*semver.Version).Compare), stop, nil
 }

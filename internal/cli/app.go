@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/berth-sh/berth/pipelines"
@@ -103,12 +104,14 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 			a.flags.outputs = append(a.flags.outputs, f.Value.String())
 		}
 	}
-	for _, name := range []string{"env", "project", "repo", "config"} {
-		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
-			return usage(cmd, "--%s is empty", name)
+	// A flag that is given from an unset variable must not mean that it was not given.
+	var empty error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if v := f.Value.String(); empty == nil && (v == "" || v == "[]") {
+			empty = usage(cmd, "--%s is empty", f.Name)
 		}
-	}
-	return nil
+	})
+	return empty
 }
 
 func (a *app) lookup(name string) (string, bool) {

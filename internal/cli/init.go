@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -44,6 +45,9 @@ comes from the remote "origin". An existing file is kept unless --force is given
 }
 
 func (a *app) initialise(dir, file, prefix string, force bool) error {
+	if _, err := os.Stat(file); err == nil && !force {
+		return fault.New(fault.Usage, file, "edit it, or replace it with --force", "the file exists already")
+	}
 	repository, err := facts.Open(dir)
 	if err != nil {
 		return err
@@ -59,7 +63,9 @@ func (a *app) initialise(dir, file, prefix string, force bool) error {
 		return fault.New(fault.Usage, "berth init", "name it: berth init --registry ghcr.io/OWNER",
 			"the remote \"origin\" does not tell which registry to use")
 	}
-	text, err := config.Scaffold(os.DirFS(dir), strings.ToLower(filepath.Base(dir)), prefix)
+	text, err := config.Scaffold(os.DirFS(dir), config.ScaffoldOptions{
+		Project: projectOf(source, dir), Prefix: prefix, Source: source,
+	})
 	if err != nil {
 		return err
 	}
@@ -82,6 +88,14 @@ func (a *app) initialise(dir, file, prefix string, force bool) error {
 	}
 	_, err = fmt.Fprintf(a.process.Stdout, "wrote %s; next: berth plan\n", file)
 	return err
+}
+
+// projectOf names a project after its source repository, or else its folder.
+func projectOf(source, dir string) string {
+	if source != "" {
+		return path.Base(source)
+	}
+	return filepath.Base(dir)
 }
 
 // registryOf guesses the registry of a source repository's host.

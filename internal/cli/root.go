@@ -103,6 +103,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasSubCommands() {
 		next := "see " + cmd.CommandPath() + " --help"
+		cmd.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets too late for SuggestionsFor
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			next = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
 		}

@@ -192,7 +192,7 @@ func writeRelease(w io.Writer, r pipelines.Release) error {
 	if r.Pushed {
 		b.WriteString("pushed to origin\n")
 	} else {
-		fmt.Fprintf(&b, "not pushed yet: git push origin HEAD %s, or the same command with --push\n", r.Tag)
+		fmt.Fprintf(&b, "to push it: the same command with --push\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

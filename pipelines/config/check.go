@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // check finds what the types cannot say. It stops at the first error, so that a reader fixes one thing at a time.
@@ -66,21 +66,13 @@ func (c *Config) checkPlatforms(at, platforms []string) error {
 		if err != nil {
 			return c.Fault(here, "write for example linux/amd64 or linux/arm/v7", "%w", err)
 		}
-		key := image.PlatformString(normal(p))
+		key := image.PlatformString(image.NormalizePlatform(p))
 		if other, twice := seen[key]; twice {
 			return c.Fault(here, "remove one of them", "platform %s is listed twice (%s)", s, other)
 		}
 		seen[key] = s
 	}
 	return nil
-}
-
-// normal drops the variant that an architecture has by default, so that linux/arm64 and linux/arm64/v8 are the same.
-func normal(p ocispec.Platform) ocispec.Platform {
-	if p.Architecture == "arm64" && p.Variant == "v8" {
-		p.Variant = ""
-	}
-	return p
 }
 
 func (c *Config) checkComponents() error {
@@ -90,14 +82,14 @@ func (c *Config) checkComponents() error {
 	repositories := map[string]string{}
 	for _, name := range c.ComponentNames() {
 		at := []string{"components", name}
-		if !repositoryPath.MatchString(name) || strings.Contains(name, "/") {
+		if !registry.ValidPath(name) || strings.Contains(name, "/") {
 			return c.Fault(at, "use lower-case letters, digits, and - _ . between them", "%q is not a component's name", name)
 		}
 		if err := c.checkComponent(at, c.Components[name]); err != nil {
 			return err
 		}
 		repository := c.RepositoryOf(name)
-		if !repositoryPath.MatchString(repository) {
+		if !registry.ValidPath(repository) {
 			return c.Fault(append(at, "repository"), "use lower-case letters, digits, and - _ . / between them",
 				"%q is not a repository's name", repository)
 		}

@@ -5,19 +5,22 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-)
 
-// repositoryPath is the grammar of repository names.
-// Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
-var repositoryPath = regexp.MustCompile(
-	`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	"github.com/berth-sh/berth/pipelines/registry"
+)
 
 var pinned = regexp.MustCompile(`@sha256:[a-f0-9]{64}$`)
 
 var keep = regexp.MustCompile(`^([0-9]+d|forever)$`)
 
 // kinds of registries that a configuration may name.
-func kinds() []string { return []string{"ghcr", "ecr", "gcr", "quay", "oci"} }
+func kinds() []string {
+	var names []string
+	for _, k := range registry.Kinds() {
+		names = append(names, string(k))
+	}
+	return names
+}
 
 func (c *Config) checkRegistries() error {
 	if len(c.Registries) == 0 {
@@ -47,11 +50,14 @@ func (c *Config) checkPrefix(at []string, prefix string) error {
 	if host == "" || (!strings.ContainsAny(host, ".:") && host != "localhost") {
 		return c.Fault(at, "write HOST/OWNER, for example ghcr.io/acme", "%q does not start with a registry's host", prefix)
 	}
-	if path != "" && !repositoryPath.MatchString(path) {
-		if lower := strings.ToLower(path); lower != path && repositoryPath.MatchString(lower) {
+	if path != "" && !registry.ValidPath(path) {
+		if lower := strings.ToLower(path); lower != path && registry.ValidPath(lower) {
 			return c.Fault(at, "write "+host+"/"+lower, "repository names are lower-case: %q", prefix)
 		}
 		return c.Fault(at, "write HOST/OWNER, for example ghcr.io/acme", "%q is not a registry's prefix", prefix)
+	}
+	if _, _, err := registry.ParsePrefix(prefix); err != nil { // what publishing would refuse later
+		return c.Fault(at, "write HOST/OWNER, for example ghcr.io/acme", "%w", err)
 	}
 	return nil
 }

@@ -103,7 +103,8 @@ type Registry struct {
 	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=oci"`
 	// Host and path before the repository's name, for example ghcr.io/OWNER.
 	Prefix string `yaml:"prefix" jsonschema:"required"`
-	// Create missing repositories, where the registry needs that (ECR).
+	// Create missing repositories, where the registry needs that (ECR). This release accepts the key, but only explains a
+	// missing repository.
 	CreateRepositories bool `yaml:"createRepositories,omitempty"`
 	// What the registry is for, for example [development, testing].
 	Purpose []string `yaml:"purpose,omitempty"`

@@ -10,16 +10,34 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/modfile"
+
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // found is a component that a folder tree suggests.
-type found struct{ name, dir, pkg, dockerfile string }
+type found struct {
+	name, dir, pkg, dockerfile string
+	// aside says why it is only proposed in a comment, "" when it is not.
+	aside string
+}
 
-// Scaffold writes a first configuration for a folder tree: Go main packages and Dockerfiles become components. prefix
-// is the registry's host and owner. The text is a valid configuration.
-func Scaffold(tree fs.FS, project, prefix string) ([]byte, error) {
-	components, versionFile, err := scan(tree)
+// ScaffoldOptions are what a folder tree does not say.
+type ScaffoldOptions struct {
+	// Project is the project's name.
+	Project string
+	// Prefix is the registry's host and owner.
+	Prefix string
+	// Source is the address of the source repository; it may be empty.
+	Source string
+}
+
+// Scaffold writes a first configuration for a folder tree: Go main packages become components, and what this release
+// does not build or nobody deploys is proposed in comments. The text is a valid configuration.
+func Scaffold(tree fs.FS, o ScaffoldOptions) ([]byte, error) {
+	o.Project = slug(o.Project)
+	components, versionFile, err := scan(tree, o.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -27,14 +45,27 @@ func Scaffold(tree fs.FS, project, prefix string) ([]byte, error) {
 		return nil, fault.New(fault.Usage, "berth init", "run it where the sources are, or write berth.yaml by hand",
 			"there is neither a Go main package nor a Dockerfile here")
 	}
-	text := scaffoldText(components, versionFile, project, prefix)
+	if !slices.ContainsFunc(components, func(c found) bool { return c.aside == "" }) {
+		for i := range components { // better than a file that holds nothing
+			components[i].aside = ""
+		}
+	}
+	text := scaffoldText(components, versionFile, o)
 	if _, err := Parse(FileName, []byte(text), func(string) (string, bool) { return "", false }); err != nil {
 		return nil, err
 	}
 	return []byte(text), nil
 }
 
-func scan(tree fs.FS) (components []found, versionFile string, err error) {
+// slug writes a name in the characters of a component's name.
+func slug(name string) string {
+	if s := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(name), "-"), "-"); s != "" {
+		return s
+	}
+	return "project"
+}
+
+func scan(tree fs.FS, project string) (components []found, versionFile string, err error) {
 	var modules, mains, dockerfiles []string
 	err = fs.WalkDir(tree, ".", func(p string, d fs.DirEntry, err error) error {
 		switch name := d.Name(); {
@@ -61,12 +92,15 @@ func scan(tree fs.FS) (components []found, versionFile string, err error) {
 	names := map[string]bool{}
 	for _, dir := range mains {
 		if module, ok := moduleOf(modules, dir); ok {
-			components = append(components, goComponent(names, module, dir))
+			components = append(components, goComponent(tree, names, module, dir, project))
 		}
 	}
 	for _, file := range dockerfiles {
 		if !slices.Contains(mains, path.Dir(file)) {
-			components = append(components, found{name: unique(names, path.Dir(file)), dockerfile: file, dir: path.Dir(file)})
+			components = append(components, found{
+				name: unique(names, path.Dir(file), project), dockerfile: file, dir: path.Dir(file),
+				aside: "not built by this release",
+			})
 		}
 	}
 	return components, versionFile, nil
@@ -96,33 +130,42 @@ func moduleOf(modules []string, dir string) (module string, ok bool) {
 	return module, ok
 }
 
-func goComponent(names map[string]bool, module, dir string) found {
-	c := found{name: unique(names, dir), dir: module, pkg: "."}
+func goComponent(tree fs.FS, names map[string]bool, module, dir, project string) found {
+	own := project
+	if data, err := fs.ReadFile(tree, path.Join(module, "go.mod")); err == nil && modfile.ModulePath(data) != "" {
+		own = slug(path.Base(strings.TrimSuffix(modfile.ModulePath(data), "/v2")))
+	}
+	c := found{name: unique(names, dir, own), dir: module, pkg: "."}
 	if module == "." && dir != "." {
 		c.pkg = "./" + dir
 	} else if dir != module {
 		c.pkg = "./" + strings.TrimPrefix(dir, module+"/")
+	}
+	for _, part := range strings.Split(dir, "/") {
+		if slices.Contains([]string{"example", "examples", "hack", "internal", "test", "tests", "tool", "tools"}, part) {
+			c.aside = "probably not deployed"
+		}
 	}
 	return c
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// unique names a component after its folder, with as many parents as it takes to be the only one of that name.
-func unique(names map[string]bool, dir string) string {
+// unique names a component after its folder, with as many parents as it takes to be the only one of that name. own is
+// the name of one in the top folder.
+func unique(names map[string]bool, dir, own string) string {
+	if dir == "." {
+		dir = own
+	}
 	parts := strings.Split(dir, "/")
 	for n := 1; n <= len(parts); n++ {
-		name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(strings.Join(parts[len(parts)-n:], "-")), "-"), "-")
-		if name == "" {
-			name = "app"
-		}
-		if !names[name] {
+		if name := slug(strings.Join(parts[len(parts)-n:], "-")); !names[name] {
 			names[name] = true
 			return name
 		}
 	}
 	for n := 2; ; n++ {
-		if name := fmt.Sprintf("app-%d", n); !names[name] {
+		if name := fmt.Sprintf("%s-%d", slug(dir), n); !names[name] {
 			names[name] = true
 			return name
 		}
@@ -132,35 +175,38 @@ func unique(names map[string]bool, dir string) string {
 // schemaAddress is where editors find the schema of a file outside this repository.
 const schemaAddress = "https://raw.githubusercontent.com/berth-sh/berth/main/pipelines/config/schema.json"
 
-func scaffoldText(components []found, versionFile, project, prefix string) string {
+func scaffoldText(components []found, versionFile string, o ScaffoldOptions) string {
 	var b strings.Builder
-	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(project), "-"), "-")
-	if name == "" {
-		name = "project"
-	}
 	b.WriteString("# yaml-language-server: $schema=" + schemaAddress + "\n")
 	b.WriteString("# Which images this repository builds, and where they go. Check it with: berth config check\n")
-	fmt.Fprintf(&b, "apiVersion: %s\nproject: %q\nversion:\n", APIVersion, name)
+	fmt.Fprintf(&b, "apiVersion: %s\nproject: %q\n", APIVersion, o.Project)
+	if o.Source != "" {
+		fmt.Fprintf(&b, "source: %q\n", o.Source)
+	}
 	if versionFile == "" {
 		versionFile = VersionFromGit
 	}
-	fmt.Fprintf(&b, "  file: %q   # a file with the version, or git for the newest tag\n", versionFile)
-	b.WriteString("  gitTag: v{version}\n")
-	b.WriteString("platforms: [linux/amd64, linux/arm64]\ncomponents:\n")
+	fmt.Fprintf(&b, "version:\n  file: %q   # a file with the version, or git for the newest tag\n", versionFile)
+	b.WriteString("  gitTag: v{version}\nplatforms: [linux/amd64, linux/arm64]\ncomponents:\n")
 	for _, c := range components {
+		line := fmt.Sprintf("  %q: {go: {dir: %q, package: %q}}", c.name, c.dir, c.pkg)
 		if c.dockerfile != "" {
-			fmt.Fprintf(&b, "  %q: {dockerfile: {context: %q, file: %q}}\n", c.name, c.dir, c.dockerfile)
-		} else {
-			fmt.Fprintf(&b, "  %q: {go: {dir: %q, package: %q}}\n", c.name, c.dir, c.pkg)
+			line = fmt.Sprintf("  %q: {dockerfile: {context: %q, file: %q}}", c.name, c.dir, c.dockerfile)
 		}
+		if c.aside != "" {
+			line = "  # " + strings.TrimPrefix(line, "  ") + "   # " + c.aside
+		}
+		b.WriteString(line + "\n")
 	}
-	fmt.Fprintf(&b, "registries:\n  main: {prefix: %q}\n", prefix)
-	b.WriteString(`tags:                                  # the first rule that matches the git ref
+	host, _, _ := strings.Cut(o.Prefix, "/")
+	name := string(registry.KindOf(host))
+	fmt.Fprintf(&b, "registries:\n  %s: {prefix: %q}\n", name, o.Prefix)
+	fmt.Fprintf(&b, `tags:                                  # the first rule that matches the git ref
   - {tag: "v*", set: ["v{version}", "v{major}.{minor}", "v{major}", latest]}
-  - {branch: "**", set: ["v{version}-dev.{sha}", "{branch}"]}
+  - {branch: "**", set: ["v{version}-dev.{sha}", "branch-{branch}"]}
 environments:
-  dev: {registry: main, refs: {branches: ["**"]}}
-  prd: {registry: main, refs: {tags: ["v*"]}, immutable: ["v*.*.*"]}
-`)
+  dev: {registry: %[1]s, refs: {branches: ["**"]}}
+  prd: {registry: %[1]s, refs: {tags: ["v*"]}, immutable: ["v*.*.*"]}
+`, name)
 	return b.String()
 }

@@ -97,6 +97,16 @@ func (r *Repository) conflict(ctx context.Context, given ref, head string) (*Con
 
 func short(commit string) string { return commit[:min(12, len(commit))] }
 
+// HeadSubject is the first paragraph of HEAD's message on one line.
+func (r *Repository) HeadSubject() (string, error) {
+	commit, _, err := r.head()
+	if err != nil {
+		return "", err
+	}
+	subject, _ := splitMessage(commit.Message)
+	return subject, nil
+}
+
 // Source is the web address of the origin remote without credentials, "" when it has none.
 func (r *Repository) Source() (string, error) {
 	cfg, err := r.git.Config()

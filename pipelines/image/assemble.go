@@ -44,6 +44,8 @@ type Spec struct {
 	Title, Source, Revision, Version string
 	// Created is the time of the commit, or SOURCE_DATE_EPOCH. Files carry it in whole seconds.
 	Created time.Time
+	// CommitTime is the time of the commit. It is told apart only where it is not Created; zero is the same as Created.
+	CommitTime time.Time
 	// Labels are the user's own, in the configuration only. They win over the labels above.
 	Labels map[string]string
 	// Base is what the executable is put on.
@@ -222,12 +224,24 @@ func (s Spec) layer(ctx context.Context, b Binary) (Blob, digest.Digest, error) 
 }
 
 // annotations are the standard keys of the OCI image specification that have a value.
+// AnnotationCommitTime is the time of an image's commit, where SOURCE_DATE_EPOCH makes the image look older or newer.
+// Floating tags follow the order of commits.
+const AnnotationCommitTime = "sh.berth.commit.time"
+
+func (s Spec) commitTime() string {
+	if s.CommitTime.IsZero() || s.CommitTime.Equal(s.Created) {
+		return ""
+	}
+	return s.CommitTime.UTC().Format(time.RFC3339)
+}
+
 func (s Spec) annotations() map[string]string {
 	all := map[string]string{
 		ocispec.AnnotationTitle:           s.Title,
 		ocispec.AnnotationSource:          s.Source,
 		ocispec.AnnotationRevision:        s.Revision,
 		ocispec.AnnotationCreated:         s.Created.Format(time.RFC3339),
+		AnnotationCommitTime:              s.commitTime(),
 		ocispec.AnnotationVersion:         s.Version,
 		ocispec.AnnotationBaseImageName:   s.Base.Name,
 		ocispec.AnnotationBaseImageDigest: s.Base.Digest.String(),

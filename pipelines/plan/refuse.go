@@ -48,9 +48,9 @@ func promotionOnly(environment, from string) Refusal {
 	}
 }
 
-// partial refuses a release without all its platforms: its version tag would name that image for good.
+// partial refuses an image without all its platforms where tags are immutable: a release's tag would name it for good.
 func partial(p Plan, c *config.Config, component string, platforms []string) []Refusal {
-	if !p.Release && len(c.Environments[p.Environment].Immutable) == 0 {
+	if len(c.Environments[p.Environment].Immutable) == 0 {
 		return nil
 	}
 	return []Refusal{{

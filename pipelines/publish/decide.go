@@ -55,11 +55,14 @@ func refuseMove(p plan.Plan, x candidate, tag version.Tag, now held) *plan.Refus
 		Next: "give this commit a version of its own: berth version bump patch",
 	}
 	if now.revision == p.Commit {
-		r.Next = "the same commit gave other bytes: build with the platforms, the VERSION and the Go toolchain of the " +
-			"first time, or make a new commit"
+		r.Next = "the same commit gave other bytes: build with the platforms, the version, the Go toolchain and the " +
+			"source address (source: in berth.yaml) of the first time, or make a new commit"
 	}
 	return r
 }
+
+// shortCommit cuts a commit for people.
+func shortCommit(revision string) string { return orUnknown(revision[:min(12, len(revision))]) }
 
 func orUnknown(s string) string {
 	if s == "" {
@@ -92,8 +95,8 @@ func decideFloating(p plan.Plan, x candidate, tag version.Tag, now held) (Action
 	case now.created.IsZero():
 		return ActionMoved, "the image it named does not say how old it is"
 	case p.CommitTime.Before(now.created) || now.newer:
-		return ActionKept, fmt.Sprintf("it names a newer commit, %s", orUnknown(now.revision))
+		return ActionKept, "it names a newer commit, " + shortCommit(now.revision)
 	default:
-		return ActionMoved, "from commit " + orUnknown(now.revision)
+		return ActionMoved, "from commit " + shortCommit(now.revision)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
 )
@@ -137,7 +138,11 @@ func describe(ctx context.Context, t Target, digest string) (held, error) {
 	if v, err := semver.StrictNewVersion(m.Annotations[ocispec.AnnotationVersion]); err == nil {
 		h.version = v
 	}
-	if t, err := time.Parse(time.RFC3339, m.Annotations[ocispec.AnnotationCreated]); err == nil {
+	when := m.Annotations[image.AnnotationCommitTime]
+	if when == "" {
+		when = m.Annotations[ocispec.AnnotationCreated]
+	}
+	if t, err := time.Parse(time.RFC3339, when); err == nil {
 		h.created = t
 	}
 	return h, nil

@@ -65,7 +65,7 @@ func (r *Repository) fault(ctx context.Context, op operation, err error) error {
 	f := &fault.Error{Op: op.verb, Subject: r.subject(op.ref), Code: fault.Failed, Err: cause{plain(err), err}}
 	if e, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		f.Err = cause{answer(e.StatusCode, e.Errors), err}
-		r.answered(f, op, e)
+		r.answered(ctx, f, op, e)
 		return f
 	}
 	if p, ok := errors.AsType[*pauseError](err); ok {
@@ -82,12 +82,12 @@ const (
 )
 
 // answered fills in the fault for an answer of the registry, or of its token server.
-func (r *Repository) answered(f *fault.Error, op operation, e *errcode.ErrorResponse) {
+func (r *Repository) answered(ctx context.Context, f *fault.Error, op operation, e *errcode.ErrorResponse) {
 	hints := KindOf(r.host).hints()
 	ours := e.URL != nil && strings.HasPrefix(e.URL.Path, "/v2/"+r.name+"/")
 	switch status := e.StatusCode; {
 	case status == http.StatusUnauthorized:
-		f.Code, f.Next = fault.Credentials, fill(hints.login, r.host, r.name)
+		f.Code, f.Next = fault.Credentials, r.loginHint(ctx, hints)
 	case status == http.StatusForbidden, hasCode(e.Errors, errcode.ErrorCodeDenied),
 		hasCode(e.Errors, errcode.ErrorCodeUnauthorized):
 		f.Code, f.Next = fault.Credentials, fill(hints.write, r.host, r.name)
@@ -112,8 +112,27 @@ func (r *Repository) answered(f *fault.Error, op operation, e *errcode.ErrorResp
 	case isImmutable(e):
 		f.Code = fault.Refused
 		f.Next = "the registry keeps this tag as it is; publish under a new version"
+	default:
+		f.Next = "check that " + r.host + " is a container registry that takes what was asked of it"
 	}
 }
+
+// loginHint says how to log in, and first which account was refused, as several places may hold one.
+func (r *Repository) loginHint(ctx context.Context, h hints) string {
+	hint := fill(h.login, r.host, r.name)
+	c, err := r.client.credentials.For(ctx, r.host) // known by now: nothing is looked up
+	if err != nil || c.Anonymous() {
+		return hint
+	}
+	refused := fmt.Sprintf("the registry refused user %q from %s: check the password there", c.Username, c.Source)
+	if c.Source == passwordStdin {
+		return refused
+	}
+	return refused + ", or " + hint
+}
+
+// passwordStdin is the source of a password that a person has just typed or piped.
+const passwordStdin = "--password-stdin"
 
 // unanswered fills in the fault when no answer came from the registry.
 func (r *Repository) unanswered(f *fault.Error, err error) {

@@ -175,8 +175,8 @@ func lastingFaults() map[string]lasting {
 		"413":             {"PUT", status(413, ""), failed, false, "413", "client_max_body_size", 1},
 		"404":             {"POST", status(404, ""), failed, false, "does not exist", "create the repository", 1},
 		"name unknown":    {"POST", unknown, failed, false, "does not exist", "create the repository", 1},
-		"an odd answer":   {"PUT", status(418, ""), failed, false, "418", "", 1},
-		"no details":      {"PUT", page, failed, false, "400 Bad Request", "", 1},
+		"an odd answer":   {"PUT", status(418, "is a container registry"), failed, false, "418", "is a container registry", 1},
+		"no details":      {"PUT", page, failed, false, "400 Bad Request", "is a container registry", 1},
 	}
 }
 

@@ -52,6 +52,9 @@ func ParsePrefix(prefix string) (host, path string, err error) {
 	return host, path, nil
 }
 
+// ValidPath tells whether a repository's path, without the host, keeps to the grammar.
+func ValidPath(path string) bool { return namePattern.MatchString(path) }
+
 // ParseName reads "host/repository" into its two parts. Unlike a prefix, it must name a repository.
 func ParseName(name string) (host, repository string, err error) {
 	host, repository, err = ParsePrefix(name)

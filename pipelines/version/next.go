@@ -106,3 +106,29 @@ func Next(current *semver.Version, messages []Message) (next *semver.Version, re
 	}
 	return &moved, reasons
 }
+
+// Propose computes the next version from the last final release (nil when there is none), the version that the files
+// hold, and the messages since that release. A version that was set by hand but is not released yet is kept when it is
+// not lower than what the messages ask for. taken tells whether a version is released already, from another line of
+// history; there only patches are free.
+func Propose(
+	last, stored *semver.Version, messages []Message, taken func(*semver.Version) bool,
+) (next *semver.Version, reasons []string) {
+	core := semver.New(stored.Major(), stored.Minor(), stored.Patch(), "", "")
+	next, reasons = Next(last, messages)
+	switch {
+	case core.GreaterThan(next), last == nil && core.Major()+core.Minor()+core.Patch() > 0:
+		return core, append(reasons, core.String()+" is not released yet")
+	case last != nil && next.Equal(last):
+		return last, []string{"nothing since " + last.String() + " asks for a release"}
+	}
+	if !taken(next) || last == nil {
+		return next, reasons
+	}
+	reasons = append(reasons, next.String()+" is released from another line of history: only patches are free here")
+	for patch := last.IncPatch(); ; patch = patch.IncPatch() {
+		if !taken(&patch) {
+			return &patch, reasons
+		}
+	}
+}
