@@ -169,7 +169,9 @@ func (p *Pipeline) nothingNew(ctx context.Context, v *semver.Version) (out Relea
 	if err != nil || !all.taken(v) {
 		return Release{}, false, err
 	}
-	out = Release{Previous: v.String(), Version: v.String(), Files: []string{}, Tag: version.GitTag(p.Config.Version.GitTag, v)}
+	out = Release{
+		Previous: v.String(), Version: v.String(), Files: []string{}, Tag: version.GitTag(p.Config.Version.GitTag, v),
+	}
 	for commit, versions := range all {
 		if slices.ContainsFunc(versions, v.Equal) {
 			out.Commit = commit

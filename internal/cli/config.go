@@ -46,7 +46,8 @@ agree. Errors name line and column. Variables without a value are listed; they m
 
 func writeChecked(w io.Writer, c pipelines.Checked) error {
 	if _, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s\n", c.File,
-		report.Plural(c.Components, "component"), report.Plural(c.Registries, "registry"), report.Plural(c.Environments, "environment")); err != nil {
+		report.Plural(c.Components, "component"), report.Plural(c.Registries, "registry"),
+		report.Plural(c.Environments, "environment")); err != nil {
 		return err
 	}
 	for _, u := range c.Unset {

@@ -89,7 +89,8 @@ func (r *Repository) dirtyByProgram(ctx context.Context, o Options) ([]string, e
 		}
 		name := strings.TrimSuffix(line[3:], "/")
 		input := under(inputs, name) || under(modules, name) && compiled(name)
-		if strings.HasPrefix(line, "??") && (!input || slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)) {
+		own := slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)
+		if strings.HasPrefix(line, "??") && (!input || own) {
 			continue
 		}
 		paths = append(paths, name)

@@ -223,7 +223,6 @@ func (s Spec) layer(ctx context.Context, b Binary) (Blob, digest.Digest, error) 
 	return fileBlob(desc, path), l.diffID, nil
 }
 
-// annotations are the standard keys of the OCI image specification that have a value.
 // AnnotationCommitTime is the time of an image's commit, where SOURCE_DATE_EPOCH makes the image look older or newer.
 // Floating tags follow the order of commits.
 const AnnotationCommitTime = "sh.berth.commit.time"
@@ -235,6 +234,8 @@ func (s Spec) commitTime() string {
 	return s.CommitTime.UTC().Format(time.RFC3339)
 }
 
+// annotations are the standard keys of the OCI image specification that have a value, and the commit's time where it is
+// not the image's.
 func (s Spec) annotations() map[string]string {
 	all := map[string]string{
 		ocispec.AnnotationTitle:           s.Title,

@@ -65,7 +65,8 @@ func Choose(c *config.Config, f facts.Facts, environment string) (Choice, error)
 	case f.RegistryType != "":
 		return chooseByRegistry(c, candidates, ref, f.RegistryType)
 	default:
-		return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref), "no environment's refs accept it")
+		return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref),
+			"no environment's refs accept it")
 	}
 }
 

@@ -52,7 +52,7 @@ environments:
 
 func TestTheMostSpecificEnvironmentIsChosen(t *testing.T) {
 	t.Parallel()
-	const any, some, more, exact = "any: {registry: main, refs: {branches: ['**']}}", "some: {registry: main, refs: {branches: ['release/*']}}",
+	const all, some, more, exact = "any: {registry: main, refs: {branches: ['**']}}", "some: {registry: main, refs: {branches: ['release/*']}}",
 		"more: {registry: main, refs: {branches: ['release/1.*']}}", "exact: {registry: main, refs: {branches: [release/1.2]}}"
 	cases := map[string]struct {
 		lines []string
@@ -60,11 +60,11 @@ func TestTheMostSpecificEnvironmentIsChosen(t *testing.T) {
 		want  string
 		rule  string
 	}{
-		"an exact name before a glob": {[]string{any, some, more, exact}, onBranch("release/1.2"), "exact", `branch release/1.2 matches branches "release/1.2" of environment exact`},
-		"in any order of the file":    {[]string{exact, more, some, any}, onBranch("release/1.2"), "exact", `branch release/1.2 matches branches "release/1.2" of environment exact`},
-		"a longer literal":            {[]string{any, some, more, exact}, onBranch("release/1.3"), "more", `branch release/1.3 matches branches "release/1.*" of environment more`},
-		"a shorter literal":           {[]string{more, exact, any, some}, onBranch("release/2"), "some", `branch release/2 matches branches "release/*" of environment some`},
-		"the rest":                    {[]string{some, any}, onBranch("topic"), "any", `branch topic matches branches "**" of environment any`},
+		"an exact name before a glob": {[]string{all, some, more, exact}, onBranch("release/1.2"), "exact", `branch release/1.2 matches branches "release/1.2" of environment exact`},
+		"in all order of the file":    {[]string{exact, more, some, all}, onBranch("release/1.2"), "exact", `branch release/1.2 matches branches "release/1.2" of environment exact`},
+		"a longer literal":            {[]string{all, some, more, exact}, onBranch("release/1.3"), "more", `branch release/1.3 matches branches "release/1.*" of environment more`},
+		"a shorter literal":           {[]string{more, exact, all, some}, onBranch("release/2"), "some", `branch release/2 matches branches "release/*" of environment some`},
+		"the rest":                    {[]string{some, all}, onBranch("topic"), "any", `branch topic matches branches "**" of environment any`},
 		"an exact short name before a long glob": {
 			[]string{"a: {registry: main, refs: {branches: ['mainlines*', 'ma{in,ster}']}}", "b: {registry: main, refs: {branches: [main]}}"},
 			onBranch("main"), "b", `branch main matches branches "main" of environment b`,

@@ -168,11 +168,13 @@ func TestWhatThePublisherReads(t *testing.T) {
 		"pull":    {onPull("7", "main"), false, false, []string{"v1.0.0-dev.0123456", "latest", "0123456"}},
 		"dirty": {
 			facts.Facts{Commit: hash, CommitTime: noon(), Branch: "feature/x", Dirty: []string{"a"}},
-			false, true, []string{"v1.0.0-dev.0123456-dirty", "latest", "0123456-dirty"},
+			false, true,
+			[]string{"v1.0.0-dev.0123456-dirty", "latest", "0123456-dirty"},
 		},
 		"by hand": {
 			facts.Facts{Commit: hash, CommitTime: noon(), Branch: "feature/x", ShortCommit: "cafe"},
-			false, false, []string{"v1.0.0-dev.cafe", "latest", "cafe"},
+			false, false,
+			[]string{"v1.0.0-dev.cafe", "latest", "cafe"},
 		},
 	}
 	for name, c := range cases {
@@ -222,10 +224,10 @@ registries: {main: {prefix: localhost:5000/acme}}
 tags: [{branch: "**", set: [latest]}]
 environments: {dev: {registry: main, refs: {branches: ["**"]}}}
 `)
-	make := func(components, platforms []string) (plan.Plan, error) {
+	planned := func(components, platforms []string) (plan.Plan, error) {
 		return plan.Make(c, onBranch("main"), one(), plan.Request{Components: components, Platforms: platforms})
 	}
-	p, err := make(nil, nil)
+	p, err := planned(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +244,7 @@ environments: {dev: {registry: main, refs: {branches: ["**"]}}}
 		t.Error(diff)
 	}
 	// The order of the request and repetitions do not matter.
-	if p, err = make([]string{"web", "api", "web"}, []string{"linux/arm64"}); err != nil {
+	if p, err = planned([]string{"web", "api", "web"}, []string{"linux/arm64"}); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Images) != 2 || p.Images[0].Component != "api" || p.Images[1].Component != "web" ||
@@ -257,7 +259,7 @@ environments: {dev: {registry: main, refs: {branches: ["**"]}}}
 		"not built for it":  {[]string{"old"}, []string{"linux/arm64"}, "--platform linux/arm64: old is not built for it", "platforms of old: linux/amd64"},
 		"no platform":       {nil, []string{"arm64"}, "--platform arm64: ", "linux/amd64"},
 	} {
-		_, err := make(c.components, c.platforms)
+		_, err := planned(c.components, c.platforms)
 		if fault.CodeOf(err) != fault.Usage || !strings.HasPrefix(err.Error(), c.text) || !strings.Contains(fault.NextOf(err), c.next) {
 			t.Errorf("%s: %v\n%s", name, err, fault.NextOf(err))
 		}
@@ -283,7 +285,8 @@ environments:
 		next  string
 	}{
 		"detached": {
-			facts.Facts{Commit: hash}, "prd", fault.Usage,
+			facts.Facts{Commit: hash},
+			"prd", fault.Usage,
 			"HEAD at 0123456: HEAD is detached: there is no branch or release tag to choose environment and tags by", "GIT_BRANCH=main",
 		},
 		"unknown environment":   {onBranch("main"), "stage", fault.Usage, `--env stage: there is no environment "stage"`, "known environments: dev, prd"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -69,20 +70,20 @@ func changes(tags []Tag, class version.Class) []Tag {
 // version at the same moment, all but the last to put it see that they lost, and have changed nothing else. A registry
 // has no way to put a tag only if it does not exist, so that this makes a mixed release unlikely, not impossible.
 func (p *Publisher) claim(ctx context.Context, jobs []*job) error {
-	for _, j := range jobs {
-		for _, t := range changes(j.tags, version.ClassVersion) {
-			if err := p.put(ctx, j, t); err != nil {
-				return err
-			}
-			now, err := resolve(ctx, j.target, t.Name)
-			if err != nil {
-				return unfinished(err)
-			}
-			if now != j.image.Descriptor.Digest.String() {
-				return lost(j, t, now)
-			}
-			return nil
-		}
+	i := slices.IndexFunc(jobs, func(j *job) bool { return len(changes(j.tags, version.ClassVersion)) > 0 })
+	if i < 0 {
+		return nil
+	}
+	j, t := jobs[i], changes(jobs[i].tags, version.ClassVersion)[0]
+	if err := p.put(ctx, j, t); err != nil {
+		return err
+	}
+	now, err := resolve(ctx, j.target, t.Name)
+	if err != nil {
+		return unfinished(err)
+	}
+	if now != j.image.Descriptor.Digest.String() {
+		return lost(j, t, now)
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ const slugHash = 7
 var reserved = regexp.MustCompile(`-[0-9a-f]{7}$|^pr-[0-9a-z]+$`)
 
 // Slug writes a branch name in the characters of an image tag. A name that had to be changed or cut gets a short hash
-// of the whole name, so that two branches never share a slug; so does a name that only looks as if it had one, or like a
-// pull request's.
+// of the whole name, so that two branches never share a slug; so does a name that only looks as if it had one, or like
+// a pull request's.
 func Slug(name string) string {
 	slug := strings.Map(func(r rune) rune {
 		if r < 0x80 && isTagByte(byte(r)) {
