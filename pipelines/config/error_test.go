@@ -84,7 +84,10 @@ func TestUnknownKeys(t *testing.T) {
 		"at the top":   {valid + "plattforms: []\n", `berth.yaml:9:1: unknown key "plattforms"`, `did you mean "platforms"?`},
 		"in a section": {valid + "version:\n  fil: a\n", `berth.yaml:10:3: unknown key "fil"`, `did you mean "file"?`},
 		"in a map":     {with("registry: main", "registri: main"), `berth.yaml:8:22: unknown key "registri"`, `did you mean "registry"?`},
-		"in a list":    {with("branch:", "branches:"), `berth.yaml:7:9: unknown key "branches"`, `did you mean "branches"?`},
+		"the other way round": {
+			with("registry: main", `registry: main, refs: {branch: ["**"]}`), `berth.yaml:8:45: unknown key "branch"`, `did you mean "branches"?`,
+		},
+		"in a list":    {with("branch:", "branches:"), `berth.yaml:7:9: unknown key "branches"`, `did you mean "branch"?`},
 		"other case":   {valid + "Platforms: []\n", `berth.yaml:9:1: unknown key "Platforms"`, `did you mean "platforms"?`},
 		"far from all": {valid + "kubernetes: {}\n", `berth.yaml:9:1: unknown key "kubernetes"`, "remove it"},
 		"a short one":  {valid + "x: {}\n", `berth.yaml:9:1: unknown key "x"`, "remove it"},

@@ -56,7 +56,7 @@ func Parse(file string, data []byte, lookup Lookup) (*Config, error) {
 	}
 	// The parser has refused keys that are there twice. The decoder would count one that overrides a merged one as well.
 	if err := yaml.NodeToValue(body, c, yaml.Strict(), yaml.AllowDuplicateMapKey()); err != nil {
-		return nil, yamlFault(file, err)
+		return nil, src.decodeFault(err)
 	}
 	c.source = src
 	c.setDefaults()
@@ -108,9 +108,6 @@ func yamlFault(file string, err error) error {
 	}
 	tok := yerr.GetToken()
 	subject := fmt.Sprintf("%s:%d:%d", file, tok.Position.Line, tok.Position.Column)
-	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
-		return fault.New(fault.Usage, subject, suggest(tok.Value), "unknown key %q", tok.Value)
-	}
 	if t, ok := errors.AsType[*yaml.TypeError](err); ok {
 		return fault.New(fault.Usage, subject, nextType, "%s was used where %s is expected",
 			yamlName(t.SrcType), yamlName(t.DstType))
@@ -140,37 +137,73 @@ func yamlName(t reflect.Type) string {
 	}
 }
 
-// suggest proposes the known key that is nearest to an unknown one.
-func suggest(key string) string {
-	// A third of the letters may be wrong, and one of a short word; more is another word.
-	best, distance := "", max(1, len(key)/3)+1
-	for _, known := range keys(reflect.TypeFor[Config](), map[reflect.Type]bool{}) {
-		if d := editDistance(strings.ToLower(key), strings.ToLower(known)); d < distance {
-			best, distance = known, d
-		}
+// decodeFault is [yamlFault] for a document whose places are known: an unknown key comes with the one that was meant.
+func (s *source) decodeFault(err error) error {
+	unknown, ok := errors.AsType[*yaml.UnknownFieldError](err)
+	if !ok || unknown.GetToken() == nil {
+		return yamlFault(s.file, err)
 	}
-	if best == "" {
-		return "remove it, or see `berth config schema` for the keys that exist"
-	}
-	return fmt.Sprintf("did you mean %q? See `berth config schema` for the keys that exist", best)
+	tok := unknown.GetToken()
+	at := place{tok.Position.Line, tok.Position.Column}
+	return fault.New(fault.Usage, fmt.Sprintf("%s:%d:%d", s.file, at.line, at.column),
+		suggest(tok.Value, keysOf(s.holder[at])), "unknown key %q", tok.Value)
 }
 
-func keys(t reflect.Type, seen map[reflect.Type]bool) []string {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
-		t = t.Elem()
+// suggest proposes the known key that is nearest to an unknown one, among those that its place allows.
+func suggest(key string, known []string) string {
+	// A third of the letters may be wrong, and one of a short word; more is another word.
+	best, distance := "", max(1, len(key)/3)+1
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(key), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
 	}
-	if t.Kind() != reflect.Struct || seen[t] {
+	switch {
+	case best != "":
+		return fmt.Sprintf("did you mean %q? See `berth config schema` for the keys that exist", best)
+	case len(known) > 0:
+		return "remove it; keys that may stand there: " + strings.Join(known, ", ")
+	default:
+		return "remove it, or see `berth config schema` for the keys that exist"
+	}
+}
+
+// keysOf lists the keys that a mapping of the configuration may have.
+func keysOf(path []string) []string {
+	t := inner(reflect.TypeFor[Config]())
+	for _, key := range path {
+		if t.Kind() != reflect.Struct {
+			t = inner(t.Elem()) // a name of the user's choice, or a place in a list
+			continue
+		}
+		for f := range t.Fields() {
+			if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name == key {
+				t = f.Type
+				break
+			}
+		}
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+	}
+	if t = inner(t); t.Kind() != reflect.Struct {
 		return nil
 	}
-	seen[t] = true
 	var out []string
 	for f := range t.Fields() {
 		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" {
 			out = append(out, name)
-			out = append(out, keys(f.Type, seen)...)
 		}
 	}
 	return out
+}
+
+// inner is the type that a pointer points to.
+func inner(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
 }
 
 // editDistance is the Levenshtein distance between two short words.

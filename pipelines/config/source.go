@@ -20,7 +20,12 @@ type source struct {
 	unset []unset
 	// anchors are the paths of the values that have an anchor, by its name.
 	anchors map[string][]string
+	// holder is the path of the mapping that holds the key at a place.
+	holder map[place][]string
 }
+
+// place is a line and column.
+type place struct{ line, column int }
 
 // unset is a ${VAR} whose variable the environment does not have.
 type unset struct {
@@ -31,7 +36,9 @@ type unset struct {
 const pathSeparator = "\x00"
 
 func newSource(file string, body ast.Node) *source {
-	s := &source{file: file, at: map[string]*token.Position{}, anchors: map[string][]string{}}
+	s := &source{
+		file: file, at: map[string]*token.Position{}, anchors: map[string][]string{}, holder: map[place][]string{},
+	}
 	s.index(body, nil)
 	return s
 }
@@ -62,6 +69,7 @@ func (s *source) index(node ast.Node, path []string) {
 func (s *source) indexValue(v *ast.MappingValueNode, path []string) {
 	key := append(path[:len(path):len(path)], v.Key.GetToken().Value)
 	position := v.Key.GetToken().Position
+	s.holder[place{position.Line, position.Column}] = path
 	if isScalar(v.Value) {
 		position = v.Value.GetToken().Position
 	}

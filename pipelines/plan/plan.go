@@ -41,6 +41,8 @@ type Plan struct {
 	CommitTime time.Time `json:"-"`
 	// Dirty is true when the images hold uncommitted work.
 	Dirty bool `json:"-"`
+	// Changed are the files of that work, relative to the repository.
+	Changed []string `json:"-"`
 	// Release is true when the tags are those of a release rather than of a branch build.
 	Release bool `json:"-"`
 	// Writers are the accounts that may write; empty means any.
@@ -92,6 +94,7 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		Kind:        chosen.Kind,
 		CommitTime:  f.CommitTime,
 		Dirty:       len(f.Dirty) > 0,
+		Changed:     f.Dirty,
 		Release:     isRelease(c, ref, tags),
 		Writers:     c.WritersOf(chosen.Environment),
 	}

@@ -33,5 +33,9 @@ func (p Plan) Text(w io.Writer) error {
 			return err
 		}
 	}
+	if p.Dirty {
+		_, err := fmt.Fprintf(w, "\nuncommitted: %s; floating tags stay where they are\n", files(p.Changed))
+		return err
+	}
 	return nil
 }
