@@ -162,7 +162,7 @@ func suggest(key string, known []string) string {
 	case best != "":
 		return fmt.Sprintf("did you mean %q? See `berth config schema` for the keys that exist", best)
 	case len(known) > 0:
-		return "remove it; keys that may stand there: " + strings.Join(known, ", ")
+		return "remove it; " + strings.Join(known, ", ") + " may stand there (see `berth config schema`)"
 	default:
 		return "remove it, or see `berth config schema` for the keys that exist"
 	}
