@@ -57,6 +57,21 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// The engine remembers what functions return, but never of one that has effects: the same call runs again.
+func TestEffectsRunAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, function := range [][]string{{"--sandbox", "publish", "--env", "dev"}, {"rehearse"}} {
+		for i := range 2 {
+			r := call(t, s.project(), function...)
+			r.ok(t)
+			if !strings.Contains(r.stderr, "push   hub.example.com/shop/web") {
+				t.Errorf("%v: call %d did not run:\n%s", function, i+1, r.stderr)
+			}
+		}
+	}
+}
+
 // remove deletes a tag.
 func (h hub) remove(t *testing.T, repository, tag string) {
 	t.Helper()
@@ -74,7 +89,7 @@ func (h hub) remove(t *testing.T, repository, tag string) {
 	}
 }
 
-const password = "correct-horse-battery" //nolint:gosec // of a registry that lives as long as its test
+const password = "correct-horse-battery" // of a registry that lives as long as its test
 
 // locked lets in one account.
 func locked(next http.Handler) http.Handler {
