@@ -159,7 +159,7 @@ func inEngine(root, name string) (string, error) {
 	}
 	rel, err := filepath.Rel(root, name)
 	if err != nil || !filepath.IsLocal(rel) {
-		return "", fault.New(fault.Usage, name, "Keep components inside the repository.",
+		return "", fault.New(fault.Usage, name, "keep components inside the repository",
 			"it is outside the repository %s, which is all that the engine sees", root)
 	}
 	return path.Join(engineSource, filepath.ToSlash(rel)), nil
@@ -267,7 +267,7 @@ func (e *Engine) failure(ctx context.Context, ran *dagger.Container, args []stri
 func engineFault(err error) error {
 	return &fault.Error{
 		Op: "build in the Dagger engine", Err: err, Code: fault.Failed, Retryable: true,
-		Next: "Look at the engine's own message above. An image that cannot be pulled is replaced with --go-image,\n" +
-			"and --builder go builds without an engine.",
+		Next: "look at the engine's own message above. An image that cannot be pulled is replaced with --go-image,\n" +
+			"and --builder go builds without an engine",
 	}
 }

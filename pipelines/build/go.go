@@ -203,7 +203,7 @@ func together(c GoComponent, targets []target, errs []error) error {
 		}
 		if _, ok := errors.AsType[*outputError](causes[said]); ok {
 			f.Code = fault.Usage
-			f.Next = "Fix the lines above; their paths start in " + c.Dir + "."
+			f.Next = "fix the lines above; their paths start in " + c.Dir
 		} else {
 			f.Code = fault.Failed
 		}
@@ -217,7 +217,7 @@ func check(c GoComponent, platforms []ocispec.Platform, o Options) error {
 	case c.Name == "" || c.Name != filepath.Base(c.Name) || !filepath.IsLocal(c.Name):
 		return fault.New(fault.Usage, c.Name, "", "%q cannot be the name of a component", c.Name)
 	case len(platforms) == 0:
-		return fault.New(fault.Usage, c.Name, "Name at least one platform.", "there is no platform to build for")
+		return fault.New(fault.Usage, c.Name, "name at least one platform", "there is no platform to build for")
 	case !filepath.IsAbs(c.Dir):
 		return fault.New(fault.Usage, c.Name, "", "the folder %q is not an absolute path", c.Dir)
 	case !filepath.IsAbs(o.Out):
@@ -227,7 +227,7 @@ func check(c GoComponent, platforms []ocispec.Platform, o Options) error {
 	}
 	for _, name := range []string{"GOOS", "GOARCH"} {
 		if _, ok := c.Env[name]; ok {
-			return fault.New(fault.Usage, c.Name, "Use the component's platforms instead.", "env sets %s", name)
+			return fault.New(fault.Usage, c.Name, "use the component's platforms instead", "env sets %s", name)
 		}
 	}
 	info, err := os.Stat(c.Dir)
@@ -237,7 +237,7 @@ func check(c GoComponent, platforms []ocispec.Platform, o Options) error {
 	if err != nil {
 		return &fault.Error{
 			Op: "build", Subject: c.Name, Code: fault.Usage, Err: fmt.Errorf("the component's folder: %w", err),
-			Next: "Correct the component's go.dir.",
+			Next: "correct the component's go.dir",
 		}
 	}
 	return nil

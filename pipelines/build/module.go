@@ -57,7 +57,7 @@ func readModule(c GoComponent, o Options) (said pinned, work string, err error) 
 	mod, ok := above(c.Dir, "", "go.mod")
 	if !ok {
 		return pinned{}, "", fault.New(fault.Usage, c.Name,
-			"Run `go mod init` in "+c.Dir+", or correct the component's go.dir.", "there is no go.mod in %s or above", c.Dir)
+			"run `go mod init` in "+c.Dir+", or correct the component's go.dir", "there is no go.mod in %s or above", c.Dir)
 	}
 	said, err = readGoMod(mod)
 	if err != nil {
@@ -79,7 +79,7 @@ func readModule(c GoComponent, o Options) (said pinned, work string, err error) 
 
 func unreadable(c GoComponent, err error) error {
 	return &fault.Error{
-		Op: "build", Subject: c.Name, Err: err, Code: fault.Usage, Next: "Correct the file; `go mod tidy` checks it.",
+		Op: "build", Subject: c.Name, Err: err, Code: fault.Usage, Next: "correct the file; `go mod tidy` checks it",
 	}
 }
 
@@ -144,7 +144,7 @@ func (t *tool) pin(ctx context.Context, c GoComponent, said pinned, warn func(st
 		return "", &fault.Error{
 			Op: "build", Subject: c.Name, Code: fault.Failed,
 			Err:  fmt.Errorf("%s needs go%s, and GOTOOLCHAIN=local keeps to %s", said.file, said.goVersion, t.local),
-			Next: "Install go" + said.goVersion + ", or set GOTOOLCHAIN=auto to let Go fetch it.",
+			Next: "install go" + said.goVersion + ", or set GOTOOLCHAIN=auto to let Go fetch it",
 		}
 	}
 	switch {
@@ -170,8 +170,8 @@ func (t *tool) pin(ctx context.Context, c GoComponent, said pinned, warn func(st
 		}
 		return "", &fault.Error{
 			Op: "build", Subject: c.Name, Code: fault.Failed, Err: fmt.Errorf("%s pins %s: %w", said.file, want, err),
-			Next: "Install " + want + " so that PATH has a command of that name, give Go a proxy that serves toolchains\n" +
-				"(GOPROXY), or set GOTOOLCHAIN=local to build with " + t.local + " and accept another digest.",
+			Next: "install " + want + " so that PATH has a command of that name, give Go a proxy that serves toolchains\n" +
+				"(GOPROXY), or set GOTOOLCHAIN=local to build with " + t.local + " and accept another digest",
 		}
 	}
 	return choice, nil

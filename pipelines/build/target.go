@@ -47,7 +47,7 @@ func newTarget(t *tool, c GoComponent, m module, p ocispec.Platform, o Options) 
 func settings(c GoComponent, m module, p ocispec.Platform) (map[string]string, error) {
 	arch, ok := archEnv(p)
 	if !ok {
-		return nil, fault.New(fault.Usage, c.Name+" for "+image.PlatformString(p), "Correct the component's platforms.",
+		return nil, fault.New(fault.Usage, c.Name+" for "+image.PlatformString(p), "correct the component's platforms",
 			"Go knows no variant %q of %s", p.Variant, p.Architecture)
 	}
 	env := map[string]string{

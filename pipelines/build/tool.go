@@ -67,7 +67,7 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	}
 	path, ok := lookPath(g.env)
 	if !ok {
-		return nil, fault.New(fault.Usage, "go", "Install Go from https://go.dev/dl/ and put its bin folder into PATH.",
+		return nil, fault.New(fault.Usage, "go", "install Go from https://go.dev/dl/ and put its bin folder into PATH",
 			"the go command is not in PATH")
 	}
 	t := &tool{path: path}
@@ -114,7 +114,7 @@ func without(env []string, drop func(name string) bool) []string {
 
 func notUsable(path string, err error) error {
 	return &fault.Error{
-		Op: "run", Subject: path, Err: err, Code: fault.Usage, Next: "Install Go from https://go.dev/dl/.",
+		Op: "run", Subject: path, Err: err, Code: fault.Usage, Next: "install Go from https://go.dev/dl/",
 	}
 }
 
@@ -214,6 +214,6 @@ func packageFault(ctx context.Context, c GoComponent, err error) error {
 	}
 	return &fault.Error{
 		Op: "build", Subject: c.Name, Err: err, Code: fault.Usage,
-		Next: "Correct the component's go.dir and go.package, or its platforms; the folder is " + c.Dir + ".",
+		Next: "correct the component's go.dir and go.package, or its platforms; the folder is " + c.Dir,
 	}
 }

@@ -93,7 +93,7 @@ func Assemble(ctx context.Context, s Spec) (Index, error) {
 
 func (s Spec) check() error {
 	if !componentName.MatchString(s.Component) {
-		return fault.New(fault.Usage, s.Component, "Use letters, digits, '.', '_' and '-', at most 100 of them.",
+		return fault.New(fault.Usage, s.Component, "use letters, digits, '.', '_' and '-', at most 100 of them",
 			"%q cannot be the name of a component", s.Component)
 	}
 	if s.Created.Unix() < 0 {

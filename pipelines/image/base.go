@@ -82,7 +82,7 @@ func FromStorage(ctx context.Context, name string, src content.ReadOnlyStorage, 
 		return b, nil
 	}
 	if !isIndex(desc.MediaType) {
-		return Base{}, fault.New(fault.Usage, name, "Name a container image as base.",
+		return Base{}, fault.New(fault.Usage, name, "name a container image as base",
 			"media type %q is no image", desc.MediaType)
 	}
 	var index ocispec.Index
@@ -115,7 +115,7 @@ func readRoot(ctx context.Context, name string, src content.ReadOnlyStorage, des
 		return root{}, missingPlatform(name, want, []string{PlatformString(config.Platform)})
 	}
 	if len(manifest.Layers) != len(config.RootFS.DiffIDs) {
-		return root{}, fault.New(fault.Usage, name, "Choose another base image.",
+		return root{}, fault.New(fault.Usage, name, "choose another base image",
 			"the base image is broken: %d layers, but %d diff IDs", len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
 	r := root{
@@ -124,7 +124,7 @@ func readRoot(ctx context.Context, name string, src content.ReadOnlyStorage, des
 	for _, l := range manifest.Layers {
 		media, ok := layerMediaType(l.MediaType)
 		if !ok {
-			return root{}, fault.New(fault.Usage, name, "Choose another base image.",
+			return root{}, fault.New(fault.Usage, name, "choose another base image",
 				"the base image has a layer of media type %q, which berth does not know", l.MediaType)
 		}
 		blob := fetchBlob(l, src)
@@ -194,7 +194,7 @@ func platformsOf(manifests []ocispec.Descriptor) []string {
 }
 
 func missingPlatform(subject string, want ocispec.Platform, have []string) error {
-	return fault.New(fault.Usage, subject, "Choose an image that has it, or leave the platform out.",
+	return fault.New(fault.Usage, subject, "choose an image that has it, or leave the platform out",
 		"the image has no %s, it has %s", PlatformString(want), strings.Join(have, ", "))
 }
 

@@ -220,7 +220,7 @@ func mayReplace(dir string) error {
 	refuse := func(format string, args ...any) error {
 		return &fault.Error{
 			Op: "write the OCI layout", Subject: dir, Err: fmt.Errorf(format, args...), Code: fault.Usage,
-			Next: "Name a folder that does not exist or is empty.",
+			Next: "name a folder that does not exist or is empty",
 		}
 	}
 	entries, err := os.ReadDir(dir)

@@ -37,14 +37,14 @@ func isIndex(mediaType string) bool {
 func Load(ctx context.Context, component string, src content.ReadOnlyStorage, desc ocispec.Descriptor) (Index, error) {
 	if !isIndex(desc.MediaType) {
 		return Index{}, fault.New(fault.Usage, component,
-			"Build it as a multi-platform image: an image index, even if it lists one platform.",
+			"build it as a multi-platform image: an image index, even if it lists one platform",
 			"%s is no image index but %q", desc.Digest, desc.MediaType)
 	}
 	desc = ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size}
 	x := Index{Component: component, Descriptor: desc, blobs: map[digest.Digest]Blob{}}
 	if err := x.load(ctx, src, desc, maxDepth); err != nil {
 		return Index{}, &fault.Error{
-			Op: "read the image", Subject: component, Err: err, Code: fault.Usage, Next: "Build or copy the image again.",
+			Op: "read the image", Subject: component, Err: err, Code: fault.Usage, Next: "build or copy the image again",
 		}
 	}
 	r, err := x.blobs[desc.Digest].Open(ctx)
