@@ -1,12 +1,11 @@
 package facts
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // Descends tells whether HEAD is an ancestor of a commit. It is false for HEAD itself and for a commit that this clone
@@ -26,22 +25,32 @@ func (r *Repository) Descends(ctx context.Context, commit string) (bool, error) 
 	if err != nil {
 		return false, unreadable(r.root, err)
 	}
-	found := false
-	// Older commits than HEAD cannot lead to it, so that the walk ends soon.
-	err = object.NewCommitIterCTime(start, nil, nil).ForEach(func(c *object.Commit) error {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case c.Hash == head.Hash:
-			found = true
-			return storer.ErrStop
-		case c.Committer.When.Before(head.Committer.When):
-			return storer.ErrStop
-		}
-		return nil
-	})
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		return false, nil // the history of a shallow clone ends here
+	cut, err := r.git.Storer.Shallow()
+	if err != nil {
+		return false, unreadable(r.root, err)
 	}
-	return found, err
+	h := newHistory(r, cut)
+	if err := h.push(start.Hash, false); err != nil {
+		return false, unreadable(r.root, err)
+	}
+	for h.queue.Len() > 0 {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		c := heap.Pop(&h.queue).(queued).commit
+		switch {
+		case c.Hash == head.Hash:
+			return true, nil
+		case c.Committer.When.Before(head.Committer.When):
+			return false, nil // older commits than HEAD cannot lead to it
+		case h.cut[c.Hash]:
+			continue // the history of a shallow clone ends here
+		}
+		for _, parent := range c.ParentHashes {
+			if err := h.push(parent, false); err != nil {
+				return false, unreadable(r.root, err)
+			}
+		}
+	}
+	return false, nil
 }
