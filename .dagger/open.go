@@ -74,6 +74,10 @@ func (o *opened) explained(err error) error {
 	if next := fault.NextOf(err); next != "" {
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
+	if fault.CodeOf(err) == fault.Credentials {
+		text += "\n        No login of your machine reaches the engine by itself: " +
+			"give --docker-config, or --username and --password."
+	}
 	return errors.New(o.relative(text))
 }
 

@@ -126,8 +126,12 @@ func TestPrivateRegistry(t *testing.T) {
 		return r
 	}
 
-	publish().refused(t, "hub.example.com", "next:")
-	publish("--username", "ada", "--password", "env:WRONG").refused(t, "hub.example.com", "next:")
+	none := publish()
+	none.refused(t, "there are no credentials for hub.example.com", "next:")
+	if !strings.Contains(none.stderr, "give --docker-config, or --username and --password") {
+		t.Errorf("it does not say how:\n%s", none.stderr)
+	}
+	publish("--username", "ada", "--password", "env:WRONG").refused(t, "401 Unauthorized", `next: the registry refused user "ada" from --password`)
 	publish("--username", "ada", "--password", "env:NOT_SET").refused(t, "--password: the secret cannot be read",
 		"next: give a secret that exists")
 	publish("--username", "ada", "--password", "env:HUB_PASSWORD").ok(t)
