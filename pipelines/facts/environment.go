@@ -247,7 +247,7 @@ func parseFullRef(full, variable string) (ref, error) {
 		}
 	}
 	return ref{}, fault.New(fault.Usage, variable,
-		"Write refs/heads/BRANCH, refs/tags/TAG or refs/pull/NUMBER/merge, or unset it.",
+		"write refs/heads/BRANCH, refs/tags/TAG or refs/pull/NUMBER/merge, or unset it",
 		"%q is not the full name of a branch, tag or pull request", full)
 }
 
@@ -267,22 +267,22 @@ func fullOrBranch(name, variable string) ref {
 func (o overrides) validate() error {
 	if o.branch != "" {
 		if err := validRef("refs/heads/", o.branch); err != nil {
-			return fault.New(fault.Usage, o.branchFrom, "Give a branch name that git accepts, such as main.",
+			return fault.New(fault.Usage, o.branchFrom, "give a branch name that git accepts, such as main",
 				"branch %q: %w", o.branch, err)
 		}
 	}
 	if o.tag != "" {
 		if err := validRef("refs/tags/", o.tag); err != nil {
-			return fault.New(fault.Usage, o.tagFrom, "Give a tag name that git accepts, such as v1.0.0.",
+			return fault.New(fault.Usage, o.tagFrom, "give a tag name that git accepts, such as v1.0.0",
 				"tag %q: %w", o.tag, err)
 		}
 	}
 	if o.pullRequest != "" && o.pullRequest != unknownPullRequest && !isNumber(o.pullRequest) {
-		return fault.New(fault.Usage, o.pullFrom, "Give the number of the pull request, or unset it.",
+		return fault.New(fault.Usage, o.pullFrom, "give the number of the pull request, or unset it",
 			"%q is not a pull request's number", o.pullRequest)
 	}
 	if o.short != "" && (len(o.short) < 4 || len(o.short) > 40 || strings.Trim(o.short, "0123456789abcdef") != "") {
-		return fault.New(fault.Usage, "SHA_SHORT", "Give 4 to 40 hexadecimal digits of the commit, or unset it.",
+		return fault.New(fault.Usage, "SHA_SHORT", "give 4 to 40 hexadecimal digits of the commit, or unset it",
 			"%q is not a short commit hash", o.short)
 	}
 	return nil

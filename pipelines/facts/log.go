@@ -64,7 +64,7 @@ func (r *Repository) logFault(err error) error {
 	if errors.Is(err, ErrShallow) {
 		return &fault.Error{
 			Op: "read the history of", Subject: r.root, Err: err, Code: fault.Usage,
-			Next: "Fetch the whole history: git fetch --unshallow --tags (fetch-depth: 0 in actions/checkout)",
+			Next: "fetch the whole history: git fetch --unshallow --tags (fetch-depth: 0 in actions/checkout)",
 		}
 	}
 	return unreadable(r.root, err)

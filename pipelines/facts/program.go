@@ -172,7 +172,7 @@ func (r *Repository) checkIdentity(ctx context.Context) error {
 			return &fault.Error{
 				Op: "commit in", Subject: r.root, Code: fault.Usage,
 				Err: errors.New("git does not know who the author is"),
-				Next: "Tell git once:\n  git config --global user.name \"Your Name\"\n" +
+				Next: "tell git once:\n  git config --global user.name \"Your Name\"\n" +
 					"  git config --global user.email you@example.com",
 			}
 		}
@@ -184,7 +184,7 @@ func (r *Repository) checkIdentity(ctx context.Context) error {
 func (r *Repository) writeFault(op string, err error) error {
 	f := &fault.Error{Op: op, Subject: r.root, Err: err, Code: fault.Failed}
 	if errors.Is(err, errNoGit) {
-		f.Code, f.Next = fault.Usage, "Install git: commits, tags and pushes are made by it."
+		f.Code, f.Next = fault.Usage, "install git: commits, tags and pushes are made by it."
 	}
 	return f
 }

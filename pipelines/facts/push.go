@@ -33,10 +33,10 @@ func (r *Repository) Push(ctx context.Context, refs []string) error {
 	}
 	f := &fault.Error{
 		Op: "push", Subject: strings.Join(refs, " ") + " to origin", Err: err, Code: fault.Failed,
-		Next: "Run the push by hand to see what is missing: git push --atomic origin " + strings.Join(refs, " "),
+		Next: "run the push by hand to see what is missing: git push --atomic origin " + strings.Join(refs, " "),
 	}
 	if errors.Is(err, errNoGit) {
-		f.Code, f.Next = fault.Usage, "Install git: commits, tags and pushes are made by it."
+		f.Code, f.Next = fault.Usage, "install git: commits, tags and pushes are made by it."
 		return f
 	}
 	if rejected := rejections(output); len(rejected) > 0 {

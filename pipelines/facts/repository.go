@@ -76,9 +76,9 @@ func Open(dir string, options ...Option) (*Repository, error) {
 func (r *Repository) Root() string { return r.root }
 
 func unreadable(dir string, err error) error {
-	next := "Check that the folder is readable and that `git status` works in it."
+	next := "check that the folder is readable and that `git status` works in it"
 	if errors.Is(err, ErrNoRepository) {
-		next = "Run berth inside a clone, or name it with --repo; `git init` and a first commit make a new one."
+		next = "run berth inside a clone, or name it with --repo; `git init` and a first commit make a new one"
 	}
 	return &fault.Error{Op: "open the git repository at", Subject: dir, Err: err, Next: next, Code: fault.Usage}
 }
@@ -237,7 +237,7 @@ func (r *Repository) head() (*object.Commit, string, error) {
 	if errors.Is(err, plumbing.ErrReferenceNotFound) {
 		return nil, "", &fault.Error{
 			Op: "read the commit of", Subject: r.root, Err: ErrNoCommits, Code: fault.Usage,
-			Next: "Make a first commit: git add . && git commit",
+			Next: "make a first commit: git add . && git commit",
 		}
 	}
 	if err != nil {

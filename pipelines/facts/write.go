@@ -158,7 +158,7 @@ func (r *Repository) replace(names []string, files map[string][]byte) (undo func
 // [ErrTagExists].
 func (r *Repository) CreateTag(ctx context.Context, name, message, commit string) (created bool, err error) {
 	if err := validRef("refs/tags/", name); err != nil {
-		return false, fault.New(fault.Usage, "tag "+name, "Give a tag name that git accepts, such as v1.0.0.", "%w", err)
+		return false, fault.New(fault.Usage, "tag "+name, "give a tag name that git accepts, such as v1.0.0", "%w", err)
 	}
 	if commit == "" {
 		head, _, err := r.head()
@@ -204,6 +204,6 @@ func (r *Repository) tagged(name, commit string) (bool, error) {
 		return true, nil
 	}
 	return false, fault.New(fault.Refused, "tag "+name,
-		"Choose the next version (berth version next), or check out the tagged commit.",
+		"choose the next version (berth version next), or check out the tagged commit",
 		"%w: it names %s, wanted %s", ErrTagExists, target, commit)
 }
