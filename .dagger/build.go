@@ -27,7 +27,7 @@ func (b *Berth) Build(
 
 // Build one component for one platform, as a container
 //
-// Example: dagger call container --component web as-service up --ports 8080:8080
+// Example: dagger call container --component web up --use-entrypoint --ports 8080:8080
 func (b *Berth) Container(
 	ctx context.Context,
 	// Component of berth.yaml.
