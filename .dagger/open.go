@@ -72,6 +72,7 @@ func (o *opened) explained(err error) error {
 	}
 	text := err.Error()
 	if next := fault.NextOf(err); next != "" {
+		next = strings.ReplaceAll(next, "GIT_BRANCH=main berth …", "dagger call --ref main …")
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
 	if fault.CodeOf(err) == fault.Credentials {
