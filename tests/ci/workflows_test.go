@@ -81,7 +81,7 @@ func TestPermissionsAreTheLeast(t *testing.T) {
 	want := map[string]map[string]string{
 		"ci.yml":        {"contents": "read"},
 		"dev-build.yml": {"contents": "read", "packages": "write"},
-		"promote.yml": {"contents": "read", "id-token": "write"},
+		"promote.yml":   {"contents": "read", "id-token": "write"},
 		"release.yml":   {"contents": "read", "id-token": "write"},
 	}
 	got := map[string]map[string]string{}
