@@ -149,6 +149,7 @@ type cargo struct {
 	branch  string // main when empty
 	day     int    // of the commit, which is also what tells commits apart
 	hash    int    // number of the commit where it is not the day
+	epoch   int    // day that SOURCE_DATE_EPOCH gives the image, where it is not that of the commit
 	content string // differs where the same commit gives other bytes
 	writers string // a YAML list
 }
@@ -186,7 +187,10 @@ func load(t *testing.T, host string, k cargo, made stock) ship {
 	for _, name := range c.ComponentNames() {
 		spec := image.Spec{
 			Component: name, Revision: f.Commit, Version: k.version, Created: f.CommitTime,
-			Base: image.Scratch(), WorkDir: dir,
+			CommitTime: f.CommitTime, Base: image.Scratch(), WorkDir: dir,
+		}
+		if k.epoch != 0 {
+			spec.Created = day(k.epoch)
 		}
 		for _, arch := range []string{"amd64", "arm64"} {
 			platform, err := image.ParsePlatform("linux/" + arch)

@@ -130,7 +130,7 @@ func TestActionsArePinnedByCommit(t *testing.T) {
 
 func TestCheckoutLeavesNoCredentials(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"ci.yml", "dev-build.yml", "release.yml"} {
+	for _, name := range []string{"ci.yml", "dev-build.yml", "promote.yml", "release.yml"} {
 		found := 0
 		for id, job := range readWorkflow(t, name).Jobs {
 			for _, step := range job.Steps {
@@ -153,6 +153,7 @@ func TestPublishesWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for name, group := range map[string]string{
 		"dev-build.yml": "dev-build-${{ github.ref }}", // development versions differ by branch
+		"promote.yml":   "release",                     // beside no release
 		"release.yml":   "release",                     // all releases share latest
 	} {
 		c := readWorkflow(t, name).Concurrency
