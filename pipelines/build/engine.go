@@ -268,6 +268,6 @@ func engineFault(err error) error {
 	return &fault.Error{
 		Op: "build in the Dagger engine", Err: err, Code: fault.Failed, Retryable: true,
 		Next: "look at the engine's own message above. An image that cannot be pulled is replaced with --go-image,\n" +
-			"and --builder go builds without an engine",
+			"and berth --builder go builds without an engine",
 	}
 }

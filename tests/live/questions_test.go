@@ -107,6 +107,12 @@ func TestMistakes(t *testing.T) {
 		})
 	}
 	call(t, filepath.Join(tree, "svc"), "tags").refused(t, "it is a worktree or a submodule", "next: call it in a clone")
+	detached := filepath.Join(t.TempDir(), "detached")
+	s.git("clone", "--quiet", "--depth", "1", "file://"+s.root, detached)
+	run(t, detached, nil, "git", "checkout", "--quiet", "--detach").ok(t)
+	call(t, filepath.Join(detached, "svc"), "tags", "--env", "dev").refused(t, "HEAD is detached",
+		"next: check out a branch (git switch BRANCH), or name it: dagger call --ref main")
+	call(t, filepath.Join(detached, "svc"), "--ref", "refs/pull/7/merge", "tags", "--env", "dev").ok(t)
 	call(t, t.TempDir(), "tags").refused(t, "it has no .git folder", "next: call it inside a clone")
 	s.write("svc/berth.yaml", strings.Replace(shopYAML, "platforms:", "platfroms:", 1))
 	call(t, s.project(), "tags").refused(t, `svc/berth.yaml:4:1: unknown key "platfroms"`, `next: did you mean "platforms"?`)
