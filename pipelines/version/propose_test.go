@@ -25,6 +25,10 @@ func TestPropose(t *testing.T) {
 			"the first release, after work", "", "1.0.0", []Message{feat, breaking}, nil, "1.0.0",
 			[]string{"minor: feat: a", "minor: feat!: c", "1.0.0 is not released yet"},
 		},
+		{
+			"the first release, as far as its work asks", "", "0.1.0", []Message{feat}, nil, "0.1.0",
+			[]string{"minor: feat: a", "0.1.0 is not released yet"},
+		},
 		{"from nothing, a feature", "", "0.0.0", []Message{feat}, nil, "0.1.0", []string{"minor: feat: a"}},
 		{"from nothing, a fix", "", "0.0.0", []Message{fix}, nil, "0.0.1", []string{"patch: fix: b"}},
 		{"from nothing, nothing", "", "0.0.0", []Message{noise}, nil, "0.0.0", nil},
