@@ -62,23 +62,28 @@ func TestOfTwoTagsAlikeTheStricterClassHolds(t *testing.T) {
 		want      []Tag
 	}{
 		"a version without its field": {
-			[]string{"v{major}.{minor}.{prerelease}0", "v{version}"}, nil,
+			[]string{"v{major}.{minor}.{prerelease}0", "v{version}"},
+			nil,
 			[]Tag{{Name: "v1.2.0", Class: ClassVersion, Release: true, Rule: "branch **: v{version}"}},
 		},
 		"the strict one first": {
-			[]string{"{tag}", "edge"}, nil,
+			[]string{"{tag}", "edge"},
+			nil,
 			[]Tag{{Name: "edge", Class: ClassVersion, Rule: "branch **: {tag}"}},
 		},
 		"the floating one first": {
-			[]string{"edge", "{tag}"}, nil,
+			[]string{"edge", "{tag}"},
+			nil,
 			[]Tag{{Name: "edge", Class: ClassVersion, Rule: "branch **: edge"}},
 		},
 		"both floating": {
-			[]string{"edge", "{branch}"}, nil,
+			[]string{"edge", "{branch}"},
+			nil,
 			[]Tag{{Name: "edge", Class: ClassFloating, Rule: "branch **: edge"}},
 		},
 		"both immutable": {
-			[]string{"edge", "{branch}"}, []string{"e*"},
+			[]string{"edge", "{branch}"},
+			[]string{"e*"},
 			[]Tag{{Name: "edge", Class: ClassVersion, Rule: "branch **: edge"}},
 		},
 	} {
