@@ -232,3 +232,37 @@ func TestRewritten(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }
+
+// A bump whose push did not come through is pushed by the same command, not made once more.
+func TestABumpThatBrokeOffBeforeItsPush(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"minor", "next"} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			p := newProject(t)
+			remote := filepath.Join(t.TempDir(), "remote.git")
+			p.git("remote", "add", "origin", remote) // which is not there yet
+			p.git("tag", "v1.0.0")
+			p.commit("feat: a")
+			push := pipelines.ReleaseOptions{Push: true}
+			if _, err := p.open().Bump(t.Context(), target, push); err == nil {
+				t.Fatal("the push went to a remote that does not exist")
+			}
+			done := p.refs()
+			p.git("init", "--quiet", "--bare", remote)
+			got, err := p.open().Bump(t.Context(), target, push)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !got.Pushed || got.Created || got.Version != "1.1.0" {
+				t.Errorf("%+v", got)
+			}
+			if diff := cmp.Diff(done, p.refs()); diff != "" {
+				t.Errorf("(-one bump +another):\n%s", diff)
+			}
+			if tags := p.git("--git-dir", remote, "tag", "--list"); strings.TrimSpace(tags) != "v1.1.0" {
+				t.Errorf("the remote has tags %q", tags)
+			}
+		})
+	}
+}

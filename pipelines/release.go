@@ -103,17 +103,15 @@ func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (R
 	if err != nil {
 		return Release{}, err
 	}
-	v := current
-	begun, err := p.begun(ctx, target, current)
-	if err == nil && !begun {
-		v, err = p.target(ctx, current, target)
-	}
+	v, err := p.target(ctx, current, target, head.Commit, o.Push)
 	if err != nil {
 		return Release{}, err
 	}
 	if target == "next" {
-		if out, nothing, err := p.nothingNew(ctx, v); nothing || err != nil {
-			return out, err
+		if out, nothing, err := p.nothingNew(ctx, v); err != nil {
+			return Release{}, err
+		} else if nothing {
+			return p.finish(ctx, out, head.Branch, o)
 		}
 	}
 	changes, err := p.rewrites(ctx, v)
@@ -149,18 +147,15 @@ func (p *Pipeline) releaseSubject(v *semver.Version) string {
 	return fmt.Sprintf("Release %s %s", p.Config.Project, v)
 }
 
-// begun tells whether HEAD is the commit of a bump that did not come to its tag, so that a relative bump which was
-// interrupted is finished and not made once more.
-func (p *Pipeline) begun(ctx context.Context, target string, current *semver.Version) (bool, error) {
-	if !slices.Contains([]string{"major", "minor", "patch", "next"}, target) {
-		return false, nil
-	}
+// begun tells whether HEAD is the commit of a bump that was interrupted, so that a relative bump is finished and not
+// made once more: it did not come to its tag, or, where it is to be pushed, perhaps not to that.
+func (p *Pipeline) begun(ctx context.Context, current *semver.Version, head string, push bool) (bool, error) {
 	subject, err := p.repository.HeadSubject()
 	if err != nil || subject != p.releaseSubject(current) {
 		return false, err
 	}
 	all, err := p.releases(ctx)
-	return !all.taken(current), err
+	return !all.taken(current) || push && slices.ContainsFunc(all[head], current.Equal), err
 }
 
 // nothingNew is the outcome of a bump to the next version where nothing asks for one.
@@ -187,7 +182,11 @@ func (p *Pipeline) Rewritten(ctx context.Context, target string) (map[string][]b
 	if err != nil {
 		return nil, err
 	}
-	v, err := p.target(ctx, current, target)
+	head, err := p.gitFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := p.target(ctx, current, target, head.Commit, false)
 	if err != nil {
 		return nil, err
 	}
@@ -249,19 +248,27 @@ func (p *Pipeline) gitFacts(ctx context.Context) (facts.Facts, error) {
 	return p.repository.Facts(ctx, facts.Options{Lookup: func(string) (string, bool) { return "", false }})
 }
 
-func (p *Pipeline) target(ctx context.Context, current *semver.Version, target string) (*semver.Version, error) {
-	switch target {
-	case "major", "minor", "patch":
-		return version.Increase(current, target)
-	case "next":
-		proposal, err := p.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return semver.StrictNewVersion(proposal.Next)
-	default:
+// target is the version that a bump leads to.
+func (p *Pipeline) target(
+	ctx context.Context, current *semver.Version, target, head string, push bool,
+) (*semver.Version, error) {
+	if !slices.Contains([]string{"major", "minor", "patch", "next"}, target) {
 		return version.Parse("version", target)
 	}
+	begun, err := p.begun(ctx, current, head, push)
+	switch {
+	case err != nil:
+		return nil, err
+	case begun:
+		return current, nil
+	case target != "next":
+		return version.Increase(current, target)
+	}
+	proposal, err := p.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return semver.StrictNewVersion(proposal.Next)
 }
 
 // rewrites computes the files to commit, by their path in the repository. A file that a person has changed is refused,
