@@ -51,8 +51,8 @@ type Options struct {
 	// Modules are folders of Go modules relative to the root, in which untracked files count as dirty when the Go
 	// toolchain may compile them.
 	Modules []string
-	// Outputs are files and folders relative to the root, with slashes, that do not count as dirty while they are untracked:
-	// what a run writes.
+	// Outputs are files and folders relative to the root, with slashes, that do not count as dirty while they are
+	// untracked: what a run writes.
 	Outputs []string
 	// TagPattern is the glob of release tags, such as "knative-lambda-v*". A detached HEAD at exactly such a tag is a
 	// build of that tag. Empty means no tag is.
