@@ -88,7 +88,7 @@ func Open(o Options) (*Pipeline, error) {
 	if o.Repo != "" {
 		from = abs(o.Dir, o.Repo)
 	}
-	r, err := facts.Open(from, facts.WithClock(o.Now))
+	r, err := facts.Open(from, repositoryOptions(o)...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,18 @@ func Open(o Options) (*Pipeline, error) {
 		Config: c, Project: resolved(project), options: o, configFile: resolved(file),
 		repository: r, client: newClient(c, o),
 	}, nil
+}
+
+// repositoryOptions hand on what the pipeline was given; what it was not is that of the process.
+func repositoryOptions(o Options) []facts.Option {
+	var out []facts.Option
+	if o.Now != nil {
+		out = append(out, facts.WithClock(o.Now))
+	}
+	if o.Environ != nil {
+		out = append(out, facts.WithEnviron(o.Environ))
+	}
+	return out
 }
 
 // newClient lets the configuration say which hosts may be reached without TLS.
