@@ -36,13 +36,8 @@ func (l logins) Credential(ctx context.Context, host string) (registry.Credentia
 func (a Accounts) logins(ctx context.Context, p *pipelines.Pipeline, env string) (logins, error) {
 	out := logins{}
 	for _, r := range p.Config.Registries {
-		host, _, _ := strings.Cut(r.Prefix, "/")
-		kind := registry.KindOf(host)
-		if r.Kind != "" {
-			kind = registry.Kind(r.Kind)
-		}
-		if found := a.ofKind(kind); found.secret != nil {
-			out[host] = found
+		if found := a.ofKind(r.RegistryKind()); found.secret != nil {
+			out[r.Host()] = found
 		}
 	}
 	if a.Password == nil && a.Username == "" {
@@ -54,8 +49,7 @@ func (a Accounts) logins(ctx context.Context, p *pipelines.Pipeline, env string)
 	}
 	// What needs an environment says itself why there is none.
 	if chosen, err := p.Choose(ctx, env); err == nil {
-		host, _, _ := strings.Cut(chosen.Prefix, "/")
-		out[host] = account{"--password", a.Username, a.Password}
+		out[p.Config.Registries[chosen.Registry].Host()] = account{"--password", a.Username, a.Password}
 	}
 	return out, nil
 }

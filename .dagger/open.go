@@ -107,15 +107,17 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	if err != nil {
 		return err
 	}
-	plain, err := pipelines.Open(options)
+	p, err := pipelines.Open(options)
 	if err != nil {
 		return err
 	}
-	if options.Registry, err = b.registries(ctx, o, plain, env); err != nil {
+	reach, err := b.registries(ctx, o, p, env)
+	if err != nil {
 		return err
 	}
-	o.pipeline, err = pipelines.Open(options)
-	return err
+	p.Reach(reach)
+	o.pipeline = p
+	return nil
 }
 
 // hasGit refuses a source without a history: what a worktree or a submodule has instead points out of the source.

@@ -98,7 +98,7 @@ func Open(o Options) (*Pipeline, error) {
 	}
 	return &Pipeline{
 		Config: c, Project: resolved(project), options: o, configFile: resolved(file),
-		repository: r, client: newClient(c, o),
+		repository: r, client: newClient(c, o.Registry),
 	}, nil
 }
 
@@ -114,18 +114,20 @@ func repositoryOptions(o Options) []facts.Option {
 	return out
 }
 
+// Reach says how registries are reached from now on, for callers whose credentials or sandbox depend on the project.
+func (p *Pipeline) Reach(o registry.Options) { p.client = newClient(p.Config, o) }
+
 // newClient lets the configuration say which hosts may be reached without TLS.
-func newClient(c *config.Config, o Options) *registry.Client {
-	ro := o.Registry
-	ro.Insecure = func(host string) bool {
+func newClient(c *config.Config, o registry.Options) *registry.Client {
+	o.Insecure = func(host string) bool {
 		for _, r := range c.Registries {
-			if h, _, _ := strings.Cut(r.Prefix, "/"); h == host && r.Insecure {
+			if r.Host() == host && r.Insecure {
 				return true
 			}
 		}
 		return false
 	}
-	return registry.NewClient(ro)
+	return registry.NewClient(o)
 }
 
 // locate finds the configuration and the project's folder.
@@ -260,6 +262,9 @@ func (p *Pipeline) Version(ctx context.Context) (*semver.Version, error) {
 
 // Choose picks the environment and registry of the git ref, or of the environment named.
 func (p *Pipeline) Choose(ctx context.Context, environment string) (plan.Choice, error) {
+	if p.state != nil {
+		return plan.Choose(p.Config, p.state.facts, environment)
+	}
 	// The version is not needed to choose, so that a broken version file does not hide the answer.
 	f, err := p.repository.Facts(ctx, facts.Options{
 		Lookup: p.options.Lookup, TagPattern: version.GitTagGlob(p.Config.Version.GitTag),

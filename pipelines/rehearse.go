@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
@@ -48,7 +49,7 @@ type Rehearsed struct {
 
 // Text writes the rehearsal for people.
 func (r Rehearsal) Text(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, r.Commit[:min(12, len(r.Commit))])
+	_, err := fmt.Fprintf(w, "rehearsal of %s, commit %s\n\n", r.Version, facts.Short(r.Commit))
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {
 	immutable := map[string][]string{}
 	for _, name := range p.Config.EnvironmentNames() {
 		e := p.Config.Environments[name]
-		host, _, _ := strings.Cut(p.Config.Registries[e.Registry].Prefix, "/")
+		host := p.Config.Registries[e.Registry].Host()
 		immutable[host] = append(immutable[host], e.Immutable...)
 	}
 	return sandbox.New(sandbox.Options{Dir: dir, Immutable: immutable, Kinds: p.kindOf})
@@ -168,8 +169,8 @@ func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {
 // kindOf is the kind that the configuration gives a host, else the one that its name tells.
 func (p *Pipeline) kindOf(host string) registry.Kind {
 	for _, r := range p.Config.Registries {
-		if h, _, _ := strings.Cut(r.Prefix, "/"); h == host && r.Kind != "" {
-			return registry.Kind(r.Kind)
+		if r.Host() == host && r.Kind != "" {
+			return r.RegistryKind()
 		}
 	}
 	return registry.KindOf(host)

@@ -125,7 +125,7 @@ func (p *Pipeline) Bump(ctx context.Context, target string, o ReleaseOptions) (R
 		return Release{}, err
 	}
 	if head.Branch == "" && (len(changes) > 0 || o.Push) {
-		return Release{}, fault.New(fault.Usage, "HEAD at "+head.Commit[:min(12, len(head.Commit))],
+		return Release{}, fault.New(fault.Usage, "HEAD at "+facts.Short(head.Commit),
 			"check out a branch (git switch BRANCH), then run the same command again",
 			"HEAD is detached: there is no branch to commit the release on")
 	}

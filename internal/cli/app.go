@@ -135,7 +135,7 @@ func (a *app) options() pipelines.Options {
 		Lookup:   a.lookup,
 		Environ:  a.process.Environ,
 		Now:      a.process.Now,
-		Registry: registry.Options{UserAgent: "berth/" + buildVersion()},
+		Registry: registryOptions(),
 	}
 }
 
@@ -144,8 +144,8 @@ func (a *app) open() (*pipelines.Pipeline, error) {
 	return pipelines.Open(a.options())
 }
 
-// openOnline opens the project for verbs that talk to registries, or to the sandbox.
-func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
+// openBuilding opens the project for verbs that build, and show it.
+func (a *app) openBuilding() (*pipelines.Pipeline, error) {
 	o := a.options()
 	o.Progress, o.Warn = a.screen()
 	if a.flags.builder == builderDagger {
@@ -155,26 +155,35 @@ func (a *app) openOnline(ctx context.Context) (*pipelines.Pipeline, error) {
 		a.closers = append(a.closers, engine.Close)
 		o.Toolchain = engine
 	}
-	explicit, err := a.explicit(ctx)
+	return pipelines.Open(o)
+}
+
+// reach lets the pipeline talk to registries, or to the sandbox. It comes after what can be refused without: a password
+// is read here, and the sandbox's state made.
+func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
+	explicit, err := a.explicit(ctx, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	o := registryOptions()
 	sources := registry.DefaultSources(explicit, a.lookup)
 	if a.flags.sandbox {
-		p, err := pipelines.Open(o)
-		if err != nil {
-			return nil, err
-		}
 		box, err := a.openSandbox(p)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		o.Registry.Transport = box.Transport()
+		o.Transport = box.Transport()
 		// Real secrets have no business in a sandbox: its own account stands in unless one was given.
 		sources = []registry.Source{explicit, pipelines.SandboxAccount()}
 	}
-	o.Registry.Credentials = registry.NewCredentials(sources...)
-	return pipelines.Open(o)
+	o.Credentials = registry.NewCredentials(sources...)
+	p.Reach(o)
+	return nil
+}
+
+// registryOptions reach registries anonymously.
+func registryOptions() registry.Options {
+	return registry.Options{UserAgent: "berth/" + buildVersion()}
 }
 
 // openSandbox opens the embedded registries of a project.
@@ -188,13 +197,9 @@ func (a *app) openSandbox(p *pipelines.Pipeline) (*sandbox.Sandbox, error) {
 }
 
 // explicit reads --password-stdin. The password is for the registry of the chosen environment and for no other.
-func (a *app) explicit(ctx context.Context) (registry.Explicit, error) {
+func (a *app) explicit(ctx context.Context, p *pipelines.Pipeline) (registry.Explicit, error) {
 	if !a.flags.passwordStdin {
 		return registry.Explicit{}, nil
-	}
-	p, err := a.open()
-	if err != nil {
-		return nil, err
 	}
 	chosen, err := p.Choose(ctx, a.flags.env)
 	if err != nil {
@@ -212,7 +217,7 @@ func (a *app) explicit(ctx context.Context) (registry.Explicit, error) {
 	if err := plan.RequireSet(p.Config, chosen); err != nil {
 		return nil, err
 	}
-	host, _, _ := strings.Cut(chosen.Prefix, "/")
+	host := p.Config.Registries[chosen.Registry].Host()
 	return registry.Explicit{host: {Username: a.flags.username, Password: password, Source: "--password-stdin"}}, nil
 }
 

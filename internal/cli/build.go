@@ -42,14 +42,14 @@ the Docker daemon under every tag that publish would use.`,
 	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		// What is asked for is checked before the sandbox's state is made: a refused build leaves nothing behind.
-		p, err := a.open()
+		p, err := a.openBuilding()
 		if err != nil {
 			return err
 		}
 		if err := p.CanBuild(a.buildRequest(selected)); err != nil {
 			return err
 		}
-		if p, err = a.openOnline(cmd.Context()); err != nil {
+		if err := a.reach(cmd.Context(), p); err != nil {
 			return err
 		}
 		if load { // a plan that cannot be loaded is known before minutes of building

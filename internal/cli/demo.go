@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/publish"
@@ -60,7 +61,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	a.say("%s, commit %s as %s, into registries embedded in this process", p.Config.Project,
-		pl.Commit[:min(12, len(pl.Commit))], ref)
+		facts.Short(pl.Commit), ref)
 	a.step("plan --env " + pl.Environment)
 	if err := pl.Text(a.process.Stdout); err != nil {
 		return err
@@ -105,8 +106,11 @@ func (a *app) openDemo(ctx context.Context) (*pipelines.Pipeline, error) {
 
 // demoPublish opens the project anew, as a second command would.
 func (a *app) demoPublish(ctx context.Context, r plan.Request) (publish.Receipt, error) {
-	p, err := a.openOnline(ctx)
+	p, err := a.openBuilding()
 	if err != nil {
+		return publish.Receipt{}, err
+	}
+	if err := a.reach(ctx, p); err != nil {
 		return publish.Receipt{}, err
 	}
 	receipt, err := p.Publish(ctx, pipelines.PublishRequest{Request: r})

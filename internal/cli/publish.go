@@ -63,7 +63,7 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 		a.flags.env = loaded.Environment
 	}
 	// Planned before a password is read or the sandbox's state is made: what is refused leaves nothing behind.
-	p, err := a.open()
+	p, err := a.openBuilding()
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 			return err
 		}
 	}
-	if p, err = a.openOnline(cmd.Context()); err != nil {
+	if err := a.reach(cmd.Context(), p); err != nil {
 		return err
 	}
 	receipt, err := p.Publish(cmd.Context(), pipelines.PublishRequest{Request: request, From: f.from})

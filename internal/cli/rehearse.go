@@ -20,8 +20,11 @@ Environments that refuse the git ref say why.`,
 	selected := a.selectFlags(cmd)
 	a.builderFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, err := a.openOnline(cmd.Context())
+		p, err := a.openBuilding()
 		if err != nil {
+			return err
+		}
+		if err := a.reach(cmd.Context(), p); err != nil { // base images come from real registries
 			return err
 		}
 		rehearsal, err := p.Rehearse(cmd.Context(), a.buildRequest(selected))

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/facts"
 )
 
 func versionCommand(a *app) *cobra.Command {
@@ -188,7 +189,7 @@ func writeRelease(w io.Writer, r pipelines.Release) error {
 	if r.Created {
 		state = "created"
 	}
-	fmt.Fprintf(&b, "git tag %s %s on %s\n", r.Tag, state, r.Commit[:min(12, len(r.Commit))])
+	fmt.Fprintf(&b, "git tag %s %s on %s\n", r.Tag, state, facts.Short(r.Commit))
 	if r.Pushed {
 		b.WriteString("pushed to origin\n")
 	} else {

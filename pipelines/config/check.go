@@ -66,7 +66,7 @@ func (c *Config) checkPlatforms(at, platforms []string) error {
 		if err != nil {
 			return c.Fault(here, "write for example linux/amd64 or linux/arm/v7", "%w", err)
 		}
-		key := image.PlatformString(image.NormalizePlatform(p))
+		key := image.PlatformString(p)
 		if other, twice := seen[key]; twice {
 			return c.Fault(here, "remove one of them", "platform %s is listed twice (%s)", s, other)
 		}

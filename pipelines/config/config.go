@@ -2,8 +2,11 @@ package config
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // APIVersion is the only value of apiVersion that this release reads.
@@ -112,6 +115,20 @@ type Registry struct {
 	Writers []string `yaml:"writers,omitempty"`
 	// Allow plain HTTP to a host that is not loopback.
 	Insecure bool `yaml:"insecure,omitempty"`
+}
+
+// Host is the registry's host, with its port where it has one.
+func (r Registry) Host() string {
+	host, _, _ := strings.Cut(r.Prefix, "/")
+	return host
+}
+
+// RegistryKind is the kind that the file gives the registry, else the one that its host tells.
+func (r Registry) RegistryKind() registry.Kind {
+	if r.Kind != "" {
+		return registry.Kind(r.Kind)
+	}
+	return registry.KindOf(r.Host())
 }
 
 // TagRule gives the tags of one kind of git ref. Exactly one of Tag and Branch is set.

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/berth-sh/berth/pipelines/fault"
-	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // found is a component that a folder tree suggests.
@@ -198,8 +197,7 @@ func scaffoldText(components []found, versionFile string, o ScaffoldOptions) str
 		}
 		b.WriteString(line + "\n")
 	}
-	host, _, _ := strings.Cut(o.Prefix, "/")
-	name := string(registry.KindOf(host))
+	name := string(Registry{Prefix: o.Prefix}.RegistryKind())
 	fmt.Fprintf(&b, "registries:\n  %s: {prefix: %q}\n", name, o.Prefix)
 	fmt.Fprintf(&b, `tags:                                  # the first rule that matches the git ref
   - {tag: "v*", set: ["v{version}", "v{major}.{minor}", "v{major}", latest]}

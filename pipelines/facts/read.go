@@ -78,7 +78,7 @@ func (r *Repository) conflict(ctx context.Context, given ref, head string) (*Con
 		if named != "" {
 			return &Conflict{
 				Subject: "git tag " + given.tag,
-				Reason:  fmt.Sprintf("it names commit %s, but %s is checked out", short(named), short(head)),
+				Reason:  fmt.Sprintf("it names commit %s, but %s is checked out", Short(named), Short(head)),
 				Next:    fmt.Sprintf("git checkout %s, or unset %s", given.tag, given.tagFrom),
 			}, nil
 		}
@@ -90,12 +90,13 @@ func (r *Repository) conflict(ctx context.Context, given ref, head string) (*Con
 	return &Conflict{
 		Subject: given.commitFrom,
 		Reason: fmt.Sprintf("%s runs for %s at commit %s, but %s is checked out",
-			given.origin, given.branch+given.tag, short(given.commit), short(head)),
+			given.origin, given.branch+given.tag, Short(given.commit), Short(head)),
 		Next: "check out that commit, or say by hand what this one is: GIT_BRANCH=…",
 	}, nil
 }
 
-func short(commit string) string { return commit[:min(12, len(commit))] }
+// Short cuts a commit hash for people.
+func Short(commit string) string { return commit[:min(12, len(commit))] }
 
 // HeadSubject is the first paragraph of HEAD's message on one line.
 func (r *Repository) HeadSubject() (string, error) {

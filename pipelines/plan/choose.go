@@ -8,7 +8,6 @@ import (
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
-	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -118,11 +117,9 @@ func chooseByRegistry(
 func choice(c *config.Config, environment, reason string) Choice {
 	name := c.Environments[environment].Registry
 	r := c.Registries[name]
-	kind := r.Kind
-	if kind == "" {
-		kind = string(registry.KindOf(hostOf(r.Prefix)))
+	return Choice{
+		Environment: environment, Registry: name, Kind: string(r.RegistryKind()), Prefix: r.Prefix, Reason: reason,
 	}
-	return Choice{Environment: environment, Registry: name, Kind: kind, Prefix: r.Prefix, Reason: reason}
 }
 
 // RequireSet returns an error when the environment or the registry of a choice uses a variable that is not set. The
@@ -134,16 +131,10 @@ func RequireSet(c *config.Config, chosen Choice) error {
 	return c.RequireSet("environments", chosen.Environment)
 }
 
-func hostOf(prefix string) string {
-	host, _, _ := strings.Cut(prefix, "/")
-	return host
-}
-
 func usesRegistry(c *config.Config, environment, registryType string) bool {
 	name := c.Environments[environment].Registry
 	r := c.Registries[name]
-	return name == registryType || r.Kind == registryType ||
-		r.Kind == "" && string(registry.KindOf(hostOf(r.Prefix))) == registryType
+	return name == registryType || string(r.RegistryKind()) == registryType
 }
 
 func noRegistry(c *config.Config, registryType string) error {

@@ -5,13 +5,14 @@ import (
 	"io"
 	"strings"
 
+	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
 // Text writes the plan for people. Refusals are not part of it: they are the error that [Plan.Err] returns.
 func (p Plan) Text(w io.Writer) error {
 	head := &report.Table{Head: []string{"ENVIRONMENT", "REGISTRY", "VERSION", "COMMIT", "REASON"}}
-	head.Add(p.Environment, p.Registry, p.Version, p.Commit[:min(12, len(p.Commit))], p.Reason)
+	head.Add(p.Environment, p.Registry, p.Version, facts.Short(p.Commit), p.Reason)
 	images := &report.Table{Head: []string{"COMPONENT", "REPOSITORY", "PLATFORMS"}}
 	// Tags depend on the git ref and the environment, so that all images of a plan have the same.
 	tags := &report.Table{Head: []string{"TAG", "CLASS", "RULE"}}

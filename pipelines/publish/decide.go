@@ -6,6 +6,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/version"
 )
@@ -62,7 +63,7 @@ func refuseMove(p plan.Plan, x candidate, tag version.Tag, now held) *plan.Refus
 }
 
 // shortCommit cuts a commit for people.
-func shortCommit(revision string) string { return orUnknown(revision[:min(12, len(revision))]) }
+func shortCommit(revision string) string { return orUnknown(facts.Short(revision)) }
 
 func orUnknown(s string) string {
 	if s == "" {

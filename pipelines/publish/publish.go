@@ -41,9 +41,8 @@ type Publisher struct {
 }
 
 // New returns a publisher. open gives the repository of a full name such as ghcr.io/acme/web; account tells who berth
-// is there, "" when anonymous. descends tells whether
-// a commit descends from the one that is published, which settles the order of commits of the same second; false when
-// the commit is not known.
+// is there, "" when anonymous. descends tells whether a commit descends from the one that is published, which settles
+// the order of commits of the same second; false when the commit is not known.
 func New(
 	open func(repository string) (Target, error),
 	account func(ctx context.Context, repository string) (string, error),
@@ -202,7 +201,7 @@ func normal(platforms []string) []string {
 	out := make([]string, 0, len(platforms))
 	for _, s := range platforms {
 		if p, err := image.ParsePlatform(s); err == nil {
-			s = image.PlatformString(image.NormalizePlatform(p))
+			s = image.PlatformString(p)
 		}
 		out = append(out, s)
 	}
