@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
@@ -39,6 +40,9 @@ type Client struct {
 	insecure    func(host string) bool
 	policy      *backoff
 	auth        *auth.Client
+
+	mu           sync.Mutex
+	repositories map[string]*Repository
 }
 
 // NewClient returns a client.
@@ -59,7 +63,9 @@ func NewClient(o Options) *Client {
 		o.UserAgent = "berth"
 	}
 	policy := newBackoff(o.Policy, o.Clock, o.Rand)
-	c := &Client{credentials: o.Credentials, insecure: o.Insecure, policy: policy}
+	c := &Client{
+		credentials: o.Credentials, insecure: o.Insecure, policy: policy, repositories: map[string]*Repository{},
+	}
 	c.auth = &auth.Client{
 		Client:     &http.Client{Transport: newTransport(o.Transport, o.Requests, policy)},
 		Header:     http.Header{"User-Agent": {o.UserAgent}},
@@ -70,8 +76,14 @@ func NewClient(o Options) *Client {
 	return c
 }
 
-// Repository returns the repository "host/name". It sends no request.
+// Repository returns the repository "host/name". It sends no request. The same name gives the same value, so that what
+// was found out about it is known to all, and referrers that are noted in one fallback index wait for each other.
 func (c *Client) Repository(name string) (*Repository, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.repositories[name]; ok {
+		return known, nil
+	}
 	host, path, err := ParseName(name)
 	if err != nil {
 		return nil, &fault.Error{Subject: name, Err: err, Code: fault.Usage}
@@ -84,7 +96,8 @@ func (c *Client) Repository(name string) (*Repository, error) {
 	r.PlainHTTP = Loopback(host) || c.insecure != nil && c.insecure(host)
 	// A registry that cannot delete must not fail an upload: an old fallback index may stay.
 	r.SkipReferrersGC = true
-	return &Repository{client: c, host: host, name: path, remote: r}, nil
+	c.repositories[name] = &Repository{client: c, host: host, name: path, remote: r}
+	return c.repositories[name], nil
 }
 
 // credential translates between the names of a host: oras asks for Docker Hub by the host that it really talks to.

@@ -62,7 +62,7 @@ func (r *Repository) fault(ctx context.Context, op operation, err error) error {
 	if inner, ok := errors.AsType[*fault.Error](err); ok {
 		return inner
 	}
-	f := &fault.Error{Op: op.verb, Subject: r.subject(op.ref), Code: fault.Failed, Err: cause{plain(err), err}}
+	f := r.newFault(op, plain(err), err)
 	if e, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		f.Err = cause{answer(e.StatusCode, e.Errors), err}
 		r.answered(ctx, f, op, e)
@@ -74,6 +74,11 @@ func (r *Repository) fault(ctx context.Context, op operation, err error) error {
 	}
 	r.unanswered(f, err)
 	return f
+}
+
+// newFault is a failure that nothing more is known about.
+func (r *Repository) newFault(op operation, text string, err error) *fault.Error {
+	return &fault.Error{Op: op.verb, Subject: r.subject(op.ref), Code: fault.Failed, Err: cause{text, err}}
 }
 
 const (

@@ -33,10 +33,14 @@ func quick() registry.Policy { return registry.Policy{Base: time.Millisecond} }
 // serve starts a real registry on loopback with a proxy in front, and returns its host.
 func serve(t *testing.T, rules ...faultproxy.Rule) (string, *faultproxy.Proxy) {
 	t.Helper()
-	olareg := olareg.New(config.Config{Storage: config.ConfigStorage{
-		StoreType: config.StoreMem,
-		GC:        config.ConfigGC{Frequency: -1},
-	}})
+	return serveWith(t, config.ConfigAPI{}, rules...)
+}
+
+func serveWith(t *testing.T, api config.ConfigAPI, rules ...faultproxy.Rule) (string, *faultproxy.Proxy) {
+	t.Helper()
+	olareg := olareg.New(config.Config{
+		Storage: config.ConfigStorage{StoreType: config.StoreMem, GC: config.ConfigGC{Frequency: -1}}, API: api,
+	})
 	proxy := faultproxy.New(olareg, rules...)
 	server := httptest.NewServer(proxy)
 	t.Cleanup(func() {

@@ -188,6 +188,6 @@ func readErrors(body io.Reader) errcode.Errors {
 		Errors errcode.Errors `json:"errors"`
 	}
 	// An answer that is no JSON has no errors to read.
-	_ = json.NewDecoder(io.LimitReader(body, 8<<10)).Decode(&answer)
+	_ = json.NewDecoder(io.LimitReader(body, maxError)).Decode(&answer)
 	return answer.Errors
 }

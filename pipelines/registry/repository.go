@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,6 +28,8 @@ type Repository struct {
 	host   string
 	name   string
 	remote *remote.Repository
+	// forgetting is held while a referrer is taken out of a fallback index, which is read and then written.
+	forgetting sync.Mutex
 }
 
 // String is the full name, "host/repository".

@@ -23,6 +23,8 @@ type habits struct {
 	immutable refusal
 	// explicit tells that repositories may have to be created before the first push.
 	explicit bool
+	// undeletable tells that nothing is deleted over the registry API, but over another one of the registry.
+	undeletable bool
 }
 
 // refusal is an error answer in the format of the OCI distribution specification.
@@ -34,7 +36,7 @@ type refusal struct {
 func habitsOf(kind registry.Kind) habits {
 	switch kind {
 	case registry.GHCR:
-		return habits{tokens: "/token"}
+		return habits{tokens: "/token", undeletable: true}
 	case registry.Quay:
 		return habits{
 			tokens: "/v2/auth", referrers: true,
@@ -44,7 +46,7 @@ func habitsOf(kind registry.Kind) habits {
 		return habits{tokens: "/v2/token", referrers: true}
 	case registry.ECR:
 		return habits{
-			service: "ecr.amazonaws.com", referrers: true, explicit: true,
+			service: "ecr.amazonaws.com", referrers: true, explicit: true, undeletable: true,
 			immutable: refusal{
 				http.StatusBadRequest, "TAG_INVALID",
 				"the image tag already exists and cannot be overwritten because the repository is immutable",
@@ -69,6 +71,10 @@ func noReferrers() refusal {
 }
 
 func notFound() refusal { return refusal{http.StatusNotFound, "NOT_FOUND", "there is nothing here"} }
+
+func undeletable() refusal {
+	return refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."}
+}
 
 func badHost() refusal {
 	return refusal{http.StatusBadRequest, "NAME_INVALID", "the host cannot be mapped into the sandbox"}
@@ -140,6 +146,9 @@ func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call
 	switch {
 	case c.endpoint == "referrers" && !c.habits.referrers:
 		noReferrers().write(w)
+		return
+	case r.Method == http.MethodDelete && c.endpoint == "manifests" && c.habits.undeletable:
+		undeletable().write(w)
 		return
 	case c.habits.explicit && s.options.RequireRepositories && !s.exists(c.inside()),
 		c.endpoint == "tags" && !s.exists(c.inside()):

@@ -212,13 +212,13 @@ func (s *Sandbox) lock(ctx context.Context) (func(), error) {
 // open starts a registry on the folder. Nothing is ever collected: the grace period is longer than any sandbox lives,
 // and olareg needs one to keep what is not tagged yet.
 func (s *Sandbox) open(referrers bool) *olareg.Server {
-	no := false
+	yes, no := true, false
 	return olareg.New(config.Config{
 		Storage: config.ConfigStorage{
 			StoreType: config.StoreDir, RootDir: s.root,
 			GC: config.ConfigGC{Frequency: -1, GracePeriod: 100 * 365 * 24 * time.Hour, EmptyRepo: &no},
 		},
-		API: config.ConfigAPI{Referrer: config.ConfigAPIReferrer{Enabled: &referrers}},
+		API: config.ConfigAPI{DeleteEnabled: &yes, Referrer: config.ConfigAPIReferrer{Enabled: &referrers}},
 		Log: s.options.Log,
 	})
 }
