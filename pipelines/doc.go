@@ -3,7 +3,7 @@
 //
 // The packages below it stand in the order in which data flows, and import only what stands before them:
 //
-//	config, facts → version → plan → build → image → publish
+//	config, facts → version → plan → build → image → guard → publish
 //
 // Beside the road stand registry, image's values, fault and report, which any of them may use, and sandbox, which
 // stands in for the registries. internal/archtest holds these rules.

@@ -127,7 +127,7 @@ func TestTheVersionTagIsClaimedFirst(t *testing.T) {
 				t.Fatal("nobody came between")
 			}
 			failed(t, err, fault.Refused, "berth version bump patch")
-			reason := "acme/alpha:v1.1.0: another publish has just set it to " + old.digest("alpha") +
+			reason := "acme/alpha:v1.1.0: another run has just set it to " + old.digest("alpha") +
 				", while this one has " + s.digest("alpha")
 			if err == nil || !strings.HasSuffix(err.Error(), reason) {
 				t.Errorf("got %v, want %s", err, reason)

@@ -11,24 +11,19 @@ import (
 	"oras.land/oras-go/v2/content"
 
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
-	"github.com/berth-sh/berth/pipelines/version"
 )
 
 // Target is one repository of a registry.
 type Target interface {
-	// Resolve returns the descriptor of a tag or digest. Its error wraps registry.ErrNotFound only when there is none.
-	Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error)
-	// Manifest reads a manifest or index.
-	Manifest(ctx context.Context, ref string) ([]byte, ocispec.Descriptor, error)
+	guard.Target
 	// Push sends a graph by digest, children first, and nothing that is there already.
 	Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
 		o registry.PushOptions) (registry.Uploaded, error)
-	// Tag puts a manifest under a tag.
-	Tag(ctx context.Context, manifest []byte, desc ocispec.Descriptor, tag string) error
 }
 
 // Publisher publishes plans.
@@ -36,8 +31,7 @@ type Publisher struct {
 	open     func(repository string) (Target, error)
 	account  func(ctx context.Context, repository string) (string, error)
 	progress report.Progress
-	// descends tells whether a commit descends from the one of the plan; false when it is not known here.
-	descends func(ctx context.Context, commit string) (bool, error)
+	guard    *guard.Guard
 }
 
 // New returns a publisher. open gives the repository of a full name such as ghcr.io/acme/web; account tells who berth
@@ -49,18 +43,21 @@ func New(
 	descends func(ctx context.Context, commit string) (bool, error),
 	progress report.Progress,
 ) *Publisher {
-	return &Publisher{open: open, account: account, descends: descends, progress: progress}
+	newer := func(ctx context.Context, commit, _ string) (bool, error) { return descends(ctx, commit) }
+	return &Publisher{open: open, account: account, guard: guard.New(newer, progress), progress: progress}
 }
 
 // job is one image on its way.
 type job struct {
-	plan     plan.Image
-	image    image.Index
-	target   Target
-	manifest []byte
-	tags     []Tag
-	uploaded registry.Uploaded
+	plan      plan.Image
+	image     image.Index
+	target    Target
+	candidate *guard.Candidate
+	uploaded  registry.Uploaded
 }
+
+// freshVersion is how a commit comes to a version tag of its own.
+const freshVersion = "give this commit a version of its own: berth version bump patch"
 
 // Apply publishes the images of a plan. seen is what [Publisher.Observe] found.
 func (p *Publisher) Apply(ctx context.Context, pl plan.Plan, seen Observed, images []image.Index) (Receipt, error) {
@@ -68,31 +65,29 @@ func (p *Publisher) Apply(ctx context.Context, pl plan.Plan, seen Observed, imag
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := p.decideAll(ctx, pl, seen, jobs); err != nil {
+	candidates := make([]*guard.Candidate, 0, len(jobs))
+	found := make([]guard.Seen, 0, len(jobs))
+	for _, j := range jobs {
+		candidates, found = append(candidates, j.candidate), append(found, seen[j.plan.Repository])
+	}
+	// Every tag of every image is settled before any byte is sent.
+	if err := p.guard.Decide(ctx, candidates, found); err != nil {
 		return Receipt{}, err
 	}
 	if err := p.push(ctx, jobs); err != nil {
 		return Receipt{}, err
 	}
-	if err := p.recheck(ctx, pl, seen, jobs); err != nil {
+	if err := p.guard.Set(ctx, candidates, found); err != nil {
 		return Receipt{}, err
 	}
-	if err := p.claim(ctx, jobs); err != nil {
-		return Receipt{}, err
-	}
-	for _, class := range []version.Class{version.ClassVersion, version.ClassFloating} {
-		if err := p.tag(ctx, jobs, class); err != nil {
-			return Receipt{}, err
-		}
-		if err := p.readBack(ctx, jobs, class); err != nil {
-			return Receipt{}, err
-		}
-	}
-	p.tellChecked(jobs)
 	return receipt(pl, jobs), nil
 }
 
 func (p *Publisher) jobs(ctx context.Context, pl plan.Plan, images []image.Index) ([]*job, error) {
+	base, err := semver.StrictNewVersion(pl.Version)
+	if err != nil {
+		return nil, fmt.Errorf("version of the plan: %w", err)
+	}
 	var jobs []*job
 	for _, planned := range pl.Images {
 		i := slices.IndexFunc(images, func(x image.Index) bool { return x.Component == planned.Component })
@@ -112,7 +107,11 @@ func (p *Publisher) jobs(ctx context.Context, pl plan.Plan, images []image.Index
 		if err != nil {
 			return nil, err
 		}
-		jobs = append(jobs, &job{plan: planned, image: images[i], target: target, manifest: manifest})
+		jobs = append(jobs, &job{plan: planned, image: images[i], target: target, candidate: &guard.Candidate{
+			Repository: planned.Repository, Target: target, Descriptor: images[i].Descriptor, Manifest: manifest,
+			Commit: pl.Commit, CommitTime: pl.CommitTime, Version: base, Release: pl.Release, Dirty: pl.Dirty,
+			Wanted: planned.Tags, Fresh: freshVersion,
+		}})
 	}
 	return jobs, nil
 }
@@ -130,39 +129,11 @@ func readAll(ctx context.Context, x image.Index) ([]byte, error) {
 	return raw, closeErr
 }
 
-// decideAll settles every tag of every image before any byte is sent.
-func (p *Publisher) decideAll(ctx context.Context, pl plan.Plan, seen Observed, jobs []*job) error {
-	base, err := semver.StrictNewVersion(pl.Version)
-	if err != nil {
-		return fmt.Errorf("version of the plan: %w", err)
-	}
-	var refused []error
-	for _, j := range jobs {
-		x := candidate{repository: j.plan.Repository, digest: j.image.Descriptor.Digest.String(), base: base}
-		known := map[string]held{"": {}, x.digest: {digest: x.digest}}
-		j.tags = nil
-		for _, tag := range j.plan.Tags {
-			digest := seen[j.plan.Repository][tag.Name]
-			if _, ok := known[digest]; !ok {
-				if known[digest], err = p.describe(ctx, pl, j.target, digest); err != nil {
-					return err
-				}
-			}
-			decided, refusal := decide(pl, x, tag, known[digest])
-			if refusal != nil {
-				refused = append(refused, fault.New(fault.Refused, refusal.Subject, refusal.Next, "%s", refusal.Reason))
-			}
-			j.tags = append(j.tags, decided)
-		}
-	}
-	return fault.Join(refused...)
-}
-
 func (p *Publisher) push(ctx context.Context, jobs []*job) error {
 	mounts := registry.NewMounts()
 	g, gctx := errgroup.WithContext(ctx)
 	for _, j := range jobs {
-		if slices.ContainsFunc(j.tags, func(t Tag) bool { return t.Action == ActionUnchanged }) {
+		if slices.ContainsFunc(j.candidate.Tags, func(t Tag) bool { return t.Action == ActionUnchanged }) {
 			p.progress.Emit("push", j.plan.Repository, "is there already")
 			continue
 		}
@@ -189,7 +160,7 @@ func receipt(pl plan.Plan, jobs []*job) Receipt {
 			Repository: j.plan.Repository,
 			Digest:     j.image.Descriptor.Digest.String(),
 			Platforms:  j.image.Platforms(),
-			Tags:       j.tags,
+			Tags:       j.candidate.Tags,
 			Uploaded:   j.uploaded,
 		})
 	}

@@ -5,24 +5,24 @@ import (
 	"io"
 	"strings"
 
+	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
-	"github.com/berth-sh/berth/pipelines/version"
 )
 
 // Action is what happened to a tag.
-type Action string
+type Action = guard.Action
 
+// The actions of a publish are those of the guard.
 const (
-	// ActionCreated tags did not exist before.
-	ActionCreated Action = "created"
-	// ActionUnchanged tags named the digest already.
-	ActionUnchanged Action = "unchanged"
-	// ActionMoved tags named another digest before.
-	ActionMoved Action = "moved"
-	// ActionKept tags were left where they are, for the reason given.
-	ActionKept Action = "kept"
+	ActionCreated   = guard.ActionCreated
+	ActionUnchanged = guard.ActionUnchanged
+	ActionMoved     = guard.ActionMoved
+	ActionKept      = guard.ActionKept
 )
+
+// Tag is one tag and what happened to it.
+type Tag = guard.Tag
 
 // Receipt is the outcome of a publish. Its JSON form is a contract.
 type Receipt struct {
@@ -46,25 +46,14 @@ type Image struct {
 	Uploaded   registry.Uploaded `json:"uploaded"`
 }
 
-// Tag is one tag and what happened to it.
-type Tag struct {
-	Name   string        `json:"name"`
-	Class  version.Class `json:"class"`
-	Action Action        `json:"action"`
-	Reason string        `json:"reason"`
-
-	// names is the digest that a kept tag goes on naming, "" when it does not exist.
-	names string
-}
-
 // Table lists one tag a row.
 func (r Receipt) Table() *report.Table {
 	t := &report.Table{Head: []string{"COMPONENT", "TAG", "CLASS", "ACTION", "DIGEST", "REASON"}}
 	for _, x := range r.Images {
 		for _, tag := range x.Tags {
-			digest := short(x.Digest)
+			digest := guard.Short(x.Digest)
 			if tag.Action == ActionKept {
-				digest = orNothing(short(tag.names))
+				digest = guard.Short(tag.Held)
 			}
 			t.Add(x.Component, tag.Name, string(tag.Class), string(tag.Action), digest, tag.Reason)
 		}
@@ -114,12 +103,4 @@ func (r Receipt) Markdown(w io.Writer) error {
 		return err
 	}
 	return t.Markdown(w)
-}
-
-// short cuts a digest for people; JSON has it whole.
-func short(digest string) string {
-	if algorithm, hex, ok := strings.Cut(digest, ":"); ok && len(hex) > 12 {
-		return algorithm + ":" + hex[:12]
-	}
-	return digest
 }

@@ -1,4 +1,4 @@
-package publish
+package guard
 
 import (
 	"strings"
@@ -7,7 +7,6 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
-	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -36,21 +35,26 @@ func newer(h held) held {
 	return h
 }
 
-// release is the plan for a release of our commit, of day 10.
-func release() plan.Plan {
-	return plan.Plan{Commit: ourCommit, CommitTime: day(10), Release: true}
+// release is a release of our commit, of day 10.
+func release() Candidate { return Candidate{Commit: ourCommit, CommitTime: day(10), Release: true} }
+
+// branch is a branch build of our commit, of day 10.
+func branch() Candidate { return Candidate{Commit: ourCommit, CommitTime: day(10)} }
+
+func dirty() Candidate { return Candidate{Commit: ourCommit, CommitTime: day(10), Dirty: true} }
+
+// of completes a candidate.
+func of(x Candidate, base string) *Candidate {
+	x.Repository, x.Version, x.Fresh = "example.com/web", semver.MustParse(base), "berth version bump patch"
+	x.Descriptor.Digest = ours
+	return &x
 }
-
-// branch is the plan for a branch build of our commit, of day 10.
-func branch() plan.Plan { return plan.Plan{Commit: ourCommit, CommitTime: day(10)} }
-
-func dirty() plan.Plan { return plan.Plan{Commit: ourCommit, CommitTime: day(10), Dirty: true} }
 
 func TestFloatingTagsMoveForwardOnly(t *testing.T) {
 	t.Parallel()
 	bare := held{digest: theirs}
 	cases := map[string]struct {
-		plan   plan.Plan
+		from   Candidate
 		base   string
 		dirty  bool // the tag names uncommitted work
 		now    held
@@ -89,8 +93,7 @@ func TestFloatingTagsMoveForwardOnly(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := candidate{repository: "example.com/web", digest: ours, base: semver.MustParse(c.base)}
-			got, refusal := decide(c.plan, x, version.Tag{Name: "latest", Class: version.ClassFloating, Dirty: c.dirty}, c.now)
+			got, refusal := decide(of(c.from, c.base), version.Tag{Name: "latest", Class: version.ClassFloating, Dirty: c.dirty}, c.now)
 			if refusal != nil {
 				t.Fatalf("refused: %+v", refusal)
 			}
@@ -104,7 +107,7 @@ func TestFloatingTagsMoveForwardOnly(t *testing.T) {
 // A fix of the line 1.0 is published after 1.1.0: each floating tag follows its own line.
 func TestAHotfixMovesItsOwnLineOnly(t *testing.T) {
 	t.Parallel()
-	x := candidate{repository: "example.com/web", digest: ours, base: semver.MustParse("1.0.1")}
+	x := of(release(), "1.0.1")
 	for tag, c := range map[string]struct {
 		now  held
 		want Action
@@ -113,7 +116,7 @@ func TestAHotfixMovesItsOwnLineOnly(t *testing.T) {
 		"v1":     {names("1.1.0", day(2)), ActionKept},
 		"latest": {names("1.1.0", day(2)), ActionKept},
 	} {
-		got, refusal := decide(release(), x, version.Tag{Name: tag, Class: version.ClassFloating}, c.now)
+		got, refusal := decide(x, version.Tag{Name: tag, Class: version.ClassFloating}, c.now)
 		if refusal != nil || got.Action != c.want {
 			t.Errorf("%s: %+v, %+v; want %s", tag, got, refusal, c.want)
 		}
@@ -122,10 +125,10 @@ func TestAHotfixMovesItsOwnLineOnly(t *testing.T) {
 
 func TestVersionTagsNeverMove(t *testing.T) {
 	t.Parallel()
-	x := candidate{repository: "example.com/web", digest: ours, base: semver.MustParse("1.0.0")}
+	x := of(release(), "1.0.0")
 	tag := version.Tag{Name: "v1.0.0", Class: version.ClassVersion}
 	for now, want := range map[string]Action{"": ActionCreated, ours: ActionUnchanged} {
-		if got, refusal := decide(release(), x, tag, held{digest: now}); refusal != nil || got.Action != want {
+		if got, refusal := decide(x, tag, held{digest: now}); refusal != nil || got.Action != want {
 			t.Errorf("held %q: %+v, %+v; want %s", now, got, refusal, want)
 		}
 	}
@@ -145,7 +148,7 @@ func TestVersionTagsNeverMove(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, r := decide(release(), x, tag, c.now)
+			_, r := decide(x, tag, c.now)
 			if r == nil {
 				t.Fatal("not refused")
 			}
@@ -160,7 +163,7 @@ func TestVersionTagsNeverMove(t *testing.T) {
 		})
 	}
 	// A version tag of uncommitted work is a refusal too, when the environment calls the tag immutable.
-	if _, r := decide(dirty(), x, version.Tag{Name: "v1.0.0-dirty", Class: version.ClassVersion, Dirty: true},
+	if _, r := decide(of(dirty(), "1.0.0"), version.Tag{Name: "v1.0.0-dirty", Class: version.ClassVersion, Dirty: true},
 		names("1.0.0", day(1))); r == nil {
 		t.Error("an immutable tag moved for uncommitted work")
 	}
