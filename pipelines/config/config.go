@@ -102,8 +102,9 @@ type Dockerfile struct {
 
 // Registry is a place for images: a host and a path.
 type Registry struct {
-	// Kind of registry. Default: recognised by the host; oci where nothing else fits.
-	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=oci"`
+	// Kind of registry. Default: recognised by the host; oci where nothing else fits. A Harbor or GitLab of your own is
+	// not recognised.
+	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=dockerhub,enum=acr,enum=harbor,enum=gitlab,enum=oci"`
 	// Host and path before the repository's name, for example ghcr.io/OWNER.
 	Prefix string `yaml:"prefix" jsonschema:"required"`
 	// Create missing repositories, where the registry needs that (ECR). This release accepts the key, but only explains a

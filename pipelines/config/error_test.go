@@ -149,7 +149,7 @@ func TestRegistriesAndEnvironments(t *testing.T) {
 	main := func(by string) string { return with("{prefix: ghcr.io/acme}", by) }
 	dev := func(by string) string { return with("{registry: main}", by) }
 	testBad(t, map[string]bad{
-		"an unknown kind":     {main("{kind: acr, prefix: a.io}"), `berth.yaml:6:16: there is no kind of registry "acr"`, "ghcr, ecr, gcr, quay, oci"},
+		"an unknown kind":     {main("{kind: nexus, prefix: a.io}"), `berth.yaml:6:16: there is no kind of registry "nexus"`, "ghcr, ecr, gcr, quay, dockerhub, acr, harbor, gitlab, oci"},
 		"a scheme":            {main("{prefix: https://ghcr.io/acme}"), `berth.yaml:6:18: "https://ghcr.io/acme" must not name a scheme`, "write ghcr.io/acme"},
 		"upper-case":          {main("{prefix: ghcr.io/Acme}"), `berth.yaml:6:18: repository names are lower-case: "ghcr.io/Acme"`, "write ghcr.io/acme"},
 		"upper-case variable": {main("{prefix: '${UPPER}'}"), `berth.yaml:6:18: repository names are lower-case: "ghcr.io/Acme"`, "write ghcr.io/acme"},

@@ -102,10 +102,7 @@ func (c *Client) Repository(name string) (*Repository, error) {
 
 // credential translates between the names of a host: oras asks for Docker Hub by the host that it really talks to.
 func (c *Client) credential(ctx context.Context, host string) (auth.Credential, error) {
-	if host == "registry-1.docker.io" {
-		host = "docker.io"
-	}
-	cred, err := c.credentials.For(ctx, host)
+	cred, err := c.credentials.For(ctx, accountHost(host))
 	if err != nil {
 		return auth.EmptyCredential, err
 	}

@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"sync"
-
-	"oras.land/oras-go/v2/registry/remote/credentials"
+	"time"
 )
 
 // redacted stands for a password wherever a credential is printed.
@@ -29,6 +25,10 @@ type Credential struct {
 	AccessToken string
 	// Source says where the credential came from, for people: "GITHUB_TOKEN", "/home/me/.docker/config.json".
 	Source string
+	// Expires is when the registry stops taking it; zero when that is not known.
+	Expires time.Time
+	// Note says, of an anonymous credential, why its source found none, for people. It holds no secret.
+	Note string
 }
 
 // Anonymous tells whether there is nothing to log in with.
@@ -63,9 +63,13 @@ type Source interface {
 	Credential(ctx context.Context, host string) (Credential, error)
 }
 
-// Credentials asks its sources in order and remembers the first answer for each host.
+// renewal is how long before its end a credential is asked for anew, so that it does not end in the middle of a request.
+const renewal = 5 * time.Minute
+
+// Credentials asks its sources in order and remembers the first answer for each host until shortly before it expires.
 type Credentials struct {
 	sources []Source
+	clock   func() time.Time
 
 	mu    sync.Mutex
 	hosts map[string]*lookup
@@ -78,17 +82,24 @@ type lookup struct {
 }
 
 // NewCredentials returns credentials that come from the first source that has some.
-func NewCredentials(sources ...Source) *Credentials {
-	return &Credentials{sources: sources, hosts: map[string]*lookup{}}
+func NewCredentials(sources ...Source) *Credentials { return NewCredentialsAt(time.Now, sources...) }
+
+// NewCredentialsAt is NewCredentials with a clock of the caller's.
+func NewCredentialsAt(clock func() time.Time, sources ...Source) *Credentials {
+	return &Credentials{sources: sources, clock: clock, hosts: map[string]*lookup{}}
 }
 
 // For returns the credential for a host, anonymous when no source has one. Concurrent callers share one look-up; a
 // failed or cancelled one is not remembered.
 func (c *Credentials) For(ctx context.Context, host string) (Credential, error) {
+	host = accountHost(host)
 	for {
 		c.mu.Lock()
-		l, running := c.hosts[host]
-		if !running {
+		l, known := c.hosts[host]
+		if known && l.over(c.clock()) {
+			known = false
+		}
+		if !known {
 			l = &lookup{done: make(chan struct{})}
 			c.hosts[host] = l
 			c.mu.Unlock()
@@ -107,13 +118,56 @@ func (c *Credentials) For(ctx context.Context, host string) (Credential, error) 
 	}
 }
 
+// over tells whether a look-up has ended with a credential that is about to expire.
+func (l *lookup) over(now time.Time) bool {
+	select {
+	case <-l.done:
+		return !l.cred.Expires.IsZero() && !now.Before(l.cred.Expires.Add(-renewal))
+	default:
+		return false
+	}
+}
+
+// Renew asks the sources again for a host that refused a credential, and tells whether they have another one now. Only
+// a credential that expires is asked for again: a registry's clock may be ahead of this machine's.
+func (c *Credentials) Renew(ctx context.Context, host string, refused Credential) (Credential, bool, error) {
+	if refused.Expires.IsZero() {
+		return refused, false, nil
+	}
+	host = accountHost(host)
+	c.mu.Lock()
+	// Somebody else may have renewed it meanwhile.
+	if l, known := c.hosts[host]; known && l.settled() && l.cred == refused {
+		delete(c.hosts, host)
+	}
+	c.mu.Unlock()
+	now, err := c.For(ctx, host)
+	return now, err == nil && now != refused, err
+}
+
+func (l *lookup) settled() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (c *Credentials) find(ctx context.Context, host string, l *lookup) (Credential, error) {
 	defer close(l.done)
+	note := ""
 	for _, s := range c.sources {
 		l.cred, l.err = s.Credential(ctx, host)
 		if l.err != nil || !l.cred.Anonymous() {
 			break
 		}
+		if l.cred.Note != "" {
+			note = l.cred.Note
+		}
+	}
+	if l.err == nil && l.cred.Anonymous() {
+		l.cred.Note = note
 	}
 	if l.err != nil {
 		c.mu.Lock()
@@ -128,85 +182,16 @@ type Explicit map[string]Credential
 
 // Credential returns the credential of the host, or that for every host.
 func (e Explicit) Credential(_ context.Context, host string) (Credential, error) {
-	if c, ok := e[host]; ok {
-		return c, nil
+	for given, c := range e {
+		if given != "" && accountHost(given) == accountHost(host) {
+			return c, nil
+		}
 	}
 	return e[""], nil
 }
 
-// DockerConfig reads Docker's config.json and asks the credential helpers that it names. The folder is DOCKER_CONFIG
-// or ~/.docker of the injected environment. A missing file has no credentials.
-func DockerConfig(lookup func(string) (string, bool)) Source {
-	if dir, _ := lookup("DOCKER_CONFIG"); dir != "" {
-		return dockerConfig{filepath.Join(dir, "config.json")}
-	}
-	for _, name := range []string{"HOME", "USERPROFILE"} {
-		if home, _ := lookup(name); home != "" {
-			return dockerConfig{filepath.Join(home, ".docker", "config.json")}
-		}
-	}
-	return dockerConfig{}
-}
-
-type dockerConfig struct{ path string }
-
-func (d dockerConfig) Credential(ctx context.Context, host string) (Credential, error) {
-	if d.path == "" {
-		return Credential{}, nil
-	}
-	store, err := credentials.NewStore(d.path, credentials.StoreOptions{})
-	if errors.Is(err, fs.ErrNotExist) {
-		return Credential{}, nil
-	}
-	if err != nil {
-		return Credential{}, credentialsFault(host, d.path, err)
-	}
-	found, err := store.Get(ctx, credentials.ServerAddressFromRegistry(host))
-	if err != nil {
-		if ctx.Err() != nil {
-			return Credential{}, context.Cause(ctx)
-		}
-		return Credential{}, credentialsFault(host, d.path, err)
-	}
-	return Credential{
-		Username: found.Username, Password: found.Password, IdentityToken: found.RefreshToken,
-		AccessToken: found.AccessToken, Source: d.path,
-	}, nil
-}
-
-// GitHubToken logs in to GHCR with GITHUB_TOKEN or GH_TOKEN, as GITHUB_ACTOR or GITHUB_USERNAME. GHCR checks only the
-// token, so that any user name does.
-func GitHubToken(lookup func(string) (string, bool)) Source { return githubToken{lookup} }
-
-type githubToken struct {
-	lookup func(string) (string, bool)
-}
-
-func (g githubToken) Credential(_ context.Context, host string) (Credential, error) {
-	if KindOf(host) != GHCR {
-		return Credential{}, nil
-	}
-	source, token := g.first("GITHUB_TOKEN", "GH_TOKEN")
-	if token == "" {
-		return Credential{}, nil
-	}
-	_, user := g.first("GITHUB_ACTOR", "GITHUB_USERNAME")
-	if user == "" {
-		user = "x-access-token"
-	}
-	return Credential{Username: user, Password: token, Source: source}, nil
-}
-
-func (g githubToken) first(names ...string) (name, value string) {
-	for _, n := range names {
-		if v, _ := g.lookup(n); strings.TrimSpace(v) != "" {
-			return n, strings.TrimSpace(v)
-		}
-	}
-	return "", ""
-}
-
-// DefaultSources are the sources in berth's order: by hand, Docker's configuration, then the kinds' own chains.
+// DefaultSources are the sources in berth's order: by hand, Docker's configuration, then the kinds' own chains that need
+// nothing but the environment. Those of the clouds are in package cloud.
 func DefaultSources(explicit Explicit, lookup func(string) (string, bool)) []Source {
-	return []Source{explicit, DockerConfig(lookup), GitHubToken(lookup)}
+	return append([]Source{explicit, DockerConfig(lookup)}, OwnChains(lookup)...)
 }

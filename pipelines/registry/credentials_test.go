@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
@@ -191,5 +192,58 @@ func TestAFailureIsNotRemembered(t *testing.T) {
 	failing = false
 	if got, err := c.For(t.Context(), "ghcr.io"); got.Username != "me" || err != nil {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// A credential that is about to expire is asked for again, and one that a registry refused before its time too.
+func TestACredentialIsRenewed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	made := 0
+	c := registry.NewCredentialsAt(func() time.Time { return now },
+		sourceFunc(func(context.Context, string) (registry.Credential, error) {
+			made++
+			return registry.Credential{
+				Username: "AWS", Password: fmt.Sprintf("token-%d", made), Expires: now.Add(12 * time.Hour),
+			}, nil
+		}))
+	ask := func(want string) registry.Credential {
+		t.Helper()
+		got, err := c.For(t.Context(), "h.example.com")
+		if err != nil || got.Password != want {
+			t.Errorf("%s, %v, want %s", got.Password, err, want)
+		}
+		return got
+	}
+	ask("token-1")
+	now = now.Add(11 * time.Hour)
+	first := ask("token-1")
+	now = now.Add(56 * time.Minute)
+	ask("token-2")
+
+	if got, fresh, err := c.Renew(t.Context(), "h.example.com", first); !fresh || err != nil || got.Password != "token-2" {
+		t.Errorf("another caller had renewed it: %v %v %v", got.Password, fresh, err)
+	}
+	second := ask("token-2")
+	if got, fresh, err := c.Renew(t.Context(), "h.example.com", second); !fresh || err != nil || got.Password != "token-3" {
+		t.Errorf("%v %v %v", got.Password, fresh, err)
+	}
+	lasting := registry.Credential{Username: "me", Password: "p"}
+	if _, fresh, err := c.Renew(t.Context(), "h.example.com", lasting); fresh || err != nil || made != 3 {
+		t.Errorf("a password that does not expire was renewed: %v, %v, %d", fresh, err, made)
+	}
+}
+
+// Why a chain found nothing is kept for the error that the registry's refusal will become.
+func TestANoteSaysWhyThereIsNoCredential(t *testing.T) {
+	t.Parallel()
+	c := registry.NewCredentials(sourceFunc(func(context.Context, string) (registry.Credential, error) {
+		return registry.Credential{Note: "no profile"}, nil
+	}), registry.Explicit{"ghcr.io": {Username: "me"}})
+	if got, err := c.For(t.Context(), "quay.io"); !got.Anonymous() || got.Note != "no profile" || err != nil {
+		t.Errorf("%+v %q, %v", got, got.Note, err)
+	}
+	if got, err := c.For(t.Context(), "ghcr.io"); got.Username != "me" || got.Note != "" || err != nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -16,10 +16,19 @@ const (
 	GCR  Kind = "gcr"
 	Quay Kind = "quay"
 	OCI  Kind = "oci"
+
+	// These four differ from OCI by their hosts and by who logs in how, and by nothing else that berth does. Harbor is
+	// always one's own host, so that only berth.yaml can name it.
+	DockerHub Kind = "dockerhub"
+	ACR       Kind = "acr"
+	Harbor    Kind = "harbor"
+	GitLab    Kind = "gitlab"
 )
 
 // Kinds lists every kind, for help texts and for the configuration's schema.
-func Kinds() []Kind { return []Kind{GHCR, ECR, GCR, Quay, OCI} }
+func Kinds() []Kind {
+	return []Kind{GHCR, ECR, GCR, Quay, DockerHub, ACR, Harbor, GitLab, OCI}
+}
 
 // KindOf tells the kind of a registry host, with or without a port. An unknown host is [OCI].
 func KindOf(host string) Kind {
@@ -50,12 +59,35 @@ var (
 	garHost = regexp.MustCompile(`^[a-z0-9-]+-docker\.pkg\.dev$`)
 	ghHost  = regexp.MustCompile(`^ghcr\.io$`)
 	quayIO  = regexp.MustCompile(`^quay\.io$`)
+	hubHost = regexp.MustCompile(`^(docker\.io|index\.docker\.io|registry-1\.docker\.io|registry\.hub\.docker\.com)$`)
+	acrHost = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9]+\.data)?\.azurecr\.(io|cn|us)$`)
+	labHost = regexp.MustCompile(`^registry\.gitlab\.com$`)
 )
 
 func hostPatterns() []hostPattern {
 	return []hostPattern{
-		{ghHost, GHCR}, {ecrHost, ECR}, {ecrDual, ECR}, {ecrOpen, ECR}, {gcrHost, GCR}, {garHost, GCR}, {quayIO, Quay},
+		{ghHost, GHCR},
+		{ecrHost, ECR},
+		{ecrDual, ECR},
+		{ecrOpen, ECR},
+		{gcrHost, GCR},
+		{garHost, GCR},
+		{quayIO, Quay},
+		{hubHost, DockerHub},
+		{acrHost, ACR},
+		{labHost, GitLab},
 	}
+}
+
+// dockerHub is the name under which Docker keeps its own registry's login; docker.io has several hosts.
+const dockerHub = "docker.io"
+
+// accountHost is the host under which the login of a host is kept: Docker Hub has one for all of its names.
+func accountHost(host string) string {
+	if KindOf(host) == DockerHub {
+		return dockerHub
+	}
+	return host
 }
 
 // hints are the next steps that a failure names, by kind. HOST, REPOSITORY and REGION are replaced.
@@ -95,11 +127,44 @@ func (k Kind) hints() hints {
 			write:   "give the robot account write permission on the repository, or creator permission in the organization",
 			missing: "create the repository in Quay, or give the robot account creator permission in the organization",
 		}
+	case DockerHub, ACR, Harbor, GitLab:
+		return k.moreHints()
 	default:
 		return hints{
 			login:   "log in: docker login HOST",
 			write:   "use an account that may write to the repository: docker login HOST",
 			missing: "create the repository in the registry, or check its name",
+		}
+	}
+}
+
+func (k Kind) moreHints() hints {
+	switch k {
+	case DockerHub:
+		return hints{
+			login:   "log in with an access token: berth registry login docker.io --username NAME --password-stdin",
+			write:   "use an access token with Read & Write, of an account that may push to the repository",
+			missing: "check the name: docker.io/OWNER/NAME, where OWNER is your account or an organization that exists",
+		}
+	case ACR:
+		return hints{
+			login: "log in: az acr login --name HOST, or set AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal",
+			write: "grant the identity the role AcrPush (or Container Registry Repository Writer) on the registry",
+			missing: "check the name: a registry in Azure creates a repository on its first push, " +
+				"if the token's scope map allows it",
+		}
+	case Harbor:
+		return hints{
+			login:   "log in with a robot account: berth registry login HOST --username 'robot$PROJECT+NAME' --password-stdin",
+			write:   "give the robot account the permission to push to the project",
+			missing: "create the project in Harbor: it creates repositories on their first push, but never a project",
+		}
+	default:
+		return hints{
+			login: "log in with a deploy token: berth registry login HOST --username NAME --password-stdin " +
+				"(a GitLab CI job has CI_REGISTRY_USER and CI_REGISTRY_PASSWORD already)",
+			write:   "use a token with write_registry, of a member with the role Developer or higher",
+			missing: "check the path: it begins with the group and project that exist in GitLab, and its registry is turned on",
 		}
 	}
 }

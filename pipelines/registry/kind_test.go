@@ -32,13 +32,23 @@ func TestKindOf(t *testing.T) {
 		"mirror.gcr.io":                         registry.OCI,
 		"12345.dkr.ecr.us-west-2.amazonaws.com": registry.OCI,
 		"localhost:5000":                        registry.OCI,
-		"docker.io":                             registry.OCI,
+		"docker.io":                             registry.DockerHub,
+		"index.docker.io":                       registry.DockerHub,
+		"registry-1.docker.io:443":              registry.DockerHub,
+		"docker.io.example.com":                 registry.OCI,
+		"acme.azurecr.io":                       registry.ACR,
+		"acme-dev.azurecr.cn":                   registry.ACR,
+		"acme.westeurope.data.azurecr.io":       registry.ACR,
+		"azurecr.io":                            registry.OCI,
+		"registry.gitlab.com":                   registry.GitLab,
+		"registry.gitlab.example.com":           registry.OCI,
+		"harbor.example.com":                    registry.OCI,
 	} {
 		if got := registry.KindOf(host); got != want {
 			t.Errorf("KindOf(%q) = %s, want %s", host, got, want)
 		}
 	}
-	if got := len(registry.Kinds()); got != 5 {
+	if got := len(registry.Kinds()); got != 9 {
 		t.Errorf("%d kinds", got)
 	}
 }
