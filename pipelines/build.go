@@ -37,10 +37,8 @@ type Toolchain interface {
 func (p *Pipeline) CanBuild(r BuildRequest) error {
 	names, err := plan.Components(p.Config, r.Components)
 	for _, name := range names {
-		if p.Config.Components[name].Go == nil && err == nil {
-			err = p.Config.Fault([]string{"components", name, "dockerfile"},
-				"leave it out: --component "+strings.Join(p.goComponents(), ",")+", or build it as go: {dir: …}",
-				"component %s is built from a Dockerfile, and this release builds Go components only", name)
+		if d := p.Config.Components[name].Dockerfile; d != nil && err == nil {
+			_, err = p.dockerfile(name, *d)
 		}
 		if _, platformErr := plan.Platforms(p.Config, name, r.Platforms); err == nil {
 			err = platformErr
@@ -78,6 +76,12 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	if b.toolchain == nil {
 		b.toolchain = build.NewGo(p.options.Environ)
 	}
+	if slices.ContainsFunc(names, func(n string) bool { return p.Config.Components[n].Dockerfile != nil }) {
+		if b.dockerfiles, err = p.dockerfileBuilder(ctx); err != nil {
+			release()
+			return nil, nil, err
+		}
+	}
 	p.options.Progress.Emit("start", "building", strings.Join(names, ", "))
 	images = make([]image.Index, len(names))
 	g, gctx := errgroup.WithContext(ctx)
@@ -92,11 +96,6 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 		return nil, nil, err
 	}
 	return images, release, nil
-}
-
-// goComponents lists the components that this release builds.
-func (p *Pipeline) goComponents() []string {
-	return slices.DeleteFunc(p.Config.ComponentNames(), func(n string) bool { return p.Config.Components[n].Go == nil })
 }
 
 // Runner runs a command in a folder of the repository.
@@ -145,6 +144,8 @@ type builder struct {
 	work      string
 	static    image.Base
 	toolchain Toolchain
+	// dockerfiles is nil when no component has a Dockerfile.
+	dockerfiles DockerfileBuilder
 }
 
 func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {
@@ -165,6 +166,22 @@ func (b builder) component(ctx context.Context, name string, asked []string) (im
 		}
 		platforms = append(platforms, platform)
 	}
+	var x image.Index
+	if k.Dockerfile != nil {
+		x, err = b.dockerBuild(ctx, name, k, platforms)
+	} else {
+		x, err = b.goImage(ctx, name, k, platforms)
+	}
+	if err != nil {
+		return image.Index{}, err
+	}
+	p.options.Progress.Emit("image", name, x.Descriptor.Digest.String())
+	return x, nil
+}
+
+func (b builder) goImage(
+	ctx context.Context, name string, k config.Component, platforms []ocispec.Platform,
+) (image.Index, error) {
 	base, err := b.base(ctx, name, k)
 	if err != nil {
 		return image.Index{}, err
@@ -173,12 +190,7 @@ func (b builder) component(ctx context.Context, name string, asked []string) (im
 	if err != nil {
 		return image.Index{}, err
 	}
-	x, err := image.Assemble(ctx, b.spec(name, k, base, binaries))
-	if err != nil {
-		return image.Index{}, err
-	}
-	p.options.Progress.Emit("image", name, x.Descriptor.Digest.String())
-	return x, nil
+	return image.Assemble(ctx, b.spec(name, k, base, binaries))
 }
 
 func (b builder) goBuild(
@@ -192,16 +204,26 @@ func (b builder) goBuild(
 		LDFlags: g.LDFlags,
 		Tags:    g.Tags,
 		Env:     g.Env,
-	}, platforms, build.Options{
+	}, platforms, b.options("bin"))
+}
+
+// options are those of every build of the run, whose output goes into a folder of the run's own.
+func (b builder) options(folder string) build.Options {
+	p := b.pipeline
+	return build.Options{
 		Version: b.state.base.String(),
 		Commit:  b.revision(),
 		Root:    p.repository.Root(),
-		Out:     filepath.Join(b.work, "bin"),
+		Out:     filepath.Join(b.work, folder),
+		Created: b.created,
 		Progress: func(component, platform string) {
 			p.options.Progress.Emit("build", component+" "+platform, "")
 		},
+		Log: func(component, line string) {
+			p.options.Progress.Emit("log", component, line)
+		},
 		Warn: p.warn,
-	})
+	}
 }
 
 // revision is the commit, marked when the images hold uncommitted work.

@@ -98,12 +98,13 @@ func (p *Pipeline) checkTies() error {
 func (p *Pipeline) checkFolders() error {
 	for _, name := range p.Config.ComponentNames() {
 		k := p.Config.Components[name]
-		at, dir := []string{"components", name, "go", "dir"}, ""
-		if k.Go != nil {
-			dir = k.Go.Dir
-		} else {
-			at, dir = []string{"components", name, "dockerfile", "context"}, k.Dockerfile.Context
+		if k.Dockerfile != nil {
+			if _, err := p.dockerfile(name, *k.Dockerfile); err != nil {
+				return err
+			}
+			continue
 		}
+		at, dir := []string{"components", name, "go", "dir"}, k.Go.Dir
 		if info, err := os.Stat(filepath.Join(p.Project, filepath.FromSlash(dir))); err != nil || !info.IsDir() {
 			return p.Config.Fault(at, "name the folder of the sources, relative to "+config.FileName,
 				"there is no folder %q", dir)

@@ -127,9 +127,13 @@ func (p *project) options() pipelines.Options {
 }
 
 // open opens the project anew, as each run of berth does.
-func (p *project) open() *pipelines.Pipeline {
+func (p *project) open(set ...func(*pipelines.Options)) *pipelines.Pipeline {
 	p.t.Helper()
-	opened, err := pipelines.Open(p.options())
+	o := p.options()
+	for _, f := range set {
+		f(&o)
+	}
+	opened, err := pipelines.Open(o)
 	if err != nil {
 		p.t.Fatal(err)
 	}

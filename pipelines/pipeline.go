@@ -41,6 +41,8 @@ type Options struct {
 	Environ []string
 	// Toolchain builds Go components; nil is the go command in PATH.
 	Toolchain Toolchain
+	// Dockerfiles are builders of Dockerfiles; the first that is ready is used. None refuses such components.
+	Dockerfiles []DockerfileBuilder
 	// Registry says how registries are reached.
 	Registry registry.Options
 	// Now is the clock. It is used for progress, git commits and time-outs, never for anything that is hashed.
@@ -221,8 +223,11 @@ func (p *Pipeline) inputs() (inputs, modules []string) {
 	}
 	for _, name := range p.Config.ComponentNames() {
 		k := p.Config.Components[name]
-		if k.Go == nil {
-			add(&inputs, filepath.Join(p.Project, filepath.FromSlash(k.Dockerfile.Context)))
+		if d := k.Dockerfile; d != nil {
+			add(&inputs, resolved(abs(p.Project, filepath.FromSlash(d.Context))))
+			if d.File != "" {
+				add(&inputs, resolved(abs(p.Project, filepath.FromSlash(d.File))))
+			}
 			continue
 		}
 		dir := filepath.Join(p.Project, filepath.FromSlash(k.Go.Dir))

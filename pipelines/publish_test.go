@@ -166,11 +166,3 @@ func TestSourceDateEpoch(t *testing.T) {
 		failed(t, err, fault.Usage, "SOURCE_DATE_EPOCH="+bad, "whole seconds")
 	}
 }
-
-func TestADockerfileIsNotBuiltYet(t *testing.T) {
-	t.Parallel()
-	p := newProject(t)
-	p.replace("{go: {dir: src}}", "{dockerfile: {context: src}}")
-	_, _, err := p.open().Build(t.Context(), pipelines.BuildRequest{})
-	failed(t, err, fault.Usage, "berth.yaml:5:", "--component")
-}

@@ -87,7 +87,7 @@ func TestCheckFindsTiesAndMissingFolders(t *testing.T) {
 		"a missing folder": {"{dir: src}", "{dir: source}", `there is no folder "source"`, "relative to berth.yaml"},
 		"a file as folder": {"{dir: src}", "{dir: VERSION}", `there is no folder "VERSION"`, "relative to berth.yaml"},
 		"a missing context": {
-			"{web: {go: {dir: src}}}", "{web: {dockerfile: {context: docker}}}", `there is no folder "docker"`, "berth.yaml",
+			"{web: {go: {dir: src}}}", "{web: {dockerfile: {context: docker}}}", "there is no build context", "berth.yaml",
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

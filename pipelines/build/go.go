@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -46,6 +47,13 @@ type Options struct {
 	// Jobs bounds the toolchain runs of this call. The builder as a whole never starts more than the machine has cores,
 	// which is also the meaning of 0.
 	Jobs int
+	// Created is the time that images carry: no file that a Dockerfile's steps make is later. Builders of binaries, which
+	// carry no time, do not use it.
+	Created time.Time
+	// NoCache builds everything anew.
+	NoCache bool
+	// Log is told each line that the steps of a Dockerfile print; nil is fine. Calls do not overlap.
+	Log func(component, line string)
 	// Progress is told each binary that is ready; nil is fine. Calls do not overlap.
 	Progress func(component, platform string)
 	// Warn is told, in a sentence, what makes the build less repeatable than it should be; nil is fine. Calls do not
@@ -112,7 +120,14 @@ func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platf
 // quiet gives callbacks that are never nil and never called twice at a time.
 func (o Options) quiet() Options {
 	var mu sync.Mutex
-	progress, warn := o.Progress, o.Warn
+	progress, warn, log := o.Progress, o.Warn, o.Log
+	o.Log = func(component, line string) {
+		if log != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			log(component, line)
+		}
+	}
 	o.Progress = func(component, platform string) {
 		if progress != nil {
 			mu.Lock()

@@ -113,9 +113,10 @@ func (c *Config) checkComponent(at []string, k Component) error {
 	case k.Dockerfile != nil && k.Base != "":
 		return c.Fault(append(at, "base"), "set the base in the Dockerfile", "base is for go components")
 	}
-	if d := k.Dockerfile; d != nil && (!inside(d.Context) || !inside(d.File)) {
-		return c.Fault(append(at, "dockerfile"), "name folders and files of the project",
-			"the build context or Dockerfile is outside the project")
+	if k.Dockerfile != nil {
+		if err := c.checkDockerfile(append(at, "dockerfile"), *k.Dockerfile); err != nil {
+			return err
+		}
 	}
 	if err := c.checkBase(append(at, "base"), k.Base); err != nil {
 		return err

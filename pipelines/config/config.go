@@ -90,14 +90,49 @@ type Go struct {
 
 // Dockerfile builds from a Dockerfile.
 type Dockerfile struct {
-	// Build context, relative to the project. Default: the project.
+	// Build context, relative to the project and inside the repository. Default: the project.
 	Context string `yaml:"context,omitempty"`
-	// Dockerfile, relative to the project. Default: Dockerfile in the context.
+	// Dockerfile, relative to the project; it may lie outside the context, but not outside the repository. Default:
+	// Dockerfile in the context.
 	File string `yaml:"file,omitempty"`
 	// Stage to build. Default: the last one.
 	Target string `yaml:"target,omitempty"`
-	// Build arguments.
+	// Build arguments, beside VERSION, GIT_COMMIT, BUILD_DATE and SOURCE_DATE_EPOCH, which berth computes and these
+	// replace. They are no place for secrets.
 	Args map[string]string `yaml:"args,omitempty"`
+	// Secrets for RUN --mount=type=secret.
+	Secrets []BuildSecret `yaml:"secrets,omitempty"`
+	// SSH agents and keys for RUN --mount=type=ssh.
+	SSH []BuildSSH `yaml:"ssh,omitempty"`
+	// Where the cache of the build is kept between machines.
+	Cache BuildCache `yaml:"cache,omitempty"`
+}
+
+// BuildSecret is a secret of a build, from a file or from the environment.
+type BuildSecret struct {
+	// Name of the secret in the Dockerfile.
+	ID string `yaml:"id" jsonschema:"required"`
+	// File that holds the secret, relative to the project or absolute.
+	File string `yaml:"file,omitempty"`
+	// Environment variable that holds the secret.
+	Env string `yaml:"env,omitempty"`
+}
+
+// BuildSSH gives steps of a build an SSH agent or keys.
+type BuildSSH struct {
+	// Name in the Dockerfile. Default: default.
+	ID string `yaml:"id,omitempty"`
+	// An agent's socket or private keys, relative to the project or absolute. Default: the agent of SSH_AUTH_SOCK.
+	Paths []string `yaml:"paths,omitempty"`
+}
+
+// BuildCache says where builds import their cache from and export it to, in the words of docker buildx, for example
+// type=registry,ref=ghcr.io/acme/cache.
+type BuildCache struct {
+	// Caches to read.
+	From []string `yaml:"from,omitempty"`
+	// Caches to write, in CI only: a laptop would overwrite them with work in progress.
+	To []string `yaml:"to,omitempty"`
 }
 
 // Registry is a place for images: a host and a path.

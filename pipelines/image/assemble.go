@@ -88,10 +88,25 @@ func Assemble(ctx context.Context, s Spec) (Index, error) {
 	if err := group.Wait(); err != nil {
 		return Index{}, err
 	}
-	return s.index(binaries, children)
+	platforms := make([]ocispec.Platform, len(binaries))
+	for i, b := range binaries {
+		platforms[i] = b.Platform
+	}
+	return s.index(platforms, children)
 }
 
 func (s Spec) check() error {
+	if err := s.checkFacts(); err != nil {
+		return err
+	}
+	platforms := make([]ocispec.Platform, len(s.Binaries))
+	for i, b := range s.Binaries {
+		platforms[i] = b.Platform
+	}
+	return s.checkPlatforms(platforms)
+}
+
+func (s Spec) checkFacts() error {
 	if !componentName.MatchString(s.Component) {
 		return fault.New(fault.Usage, s.Component, "use letters, digits, '.', '_' and '-', at most 100 of them",
 			"%q cannot be the name of a component", s.Component)
@@ -99,12 +114,16 @@ func (s Spec) check() error {
 	if s.Created.Unix() < 0 {
 		return fault.New(fault.Usage, s.Component, "", "the creation time %s is before 1970", s.Created)
 	}
-	if len(s.Binaries) == 0 {
+	return nil
+}
+
+func (s Spec) checkPlatforms(platforms []ocispec.Platform) error {
+	if len(platforms) == 0 {
 		return fault.New(fault.Usage, s.Component, "Name at least one platform.", "there is no platform to assemble")
 	}
 	seen := map[string]bool{}
-	for _, b := range s.Binaries {
-		p := PlatformString(b.Platform)
+	for _, platform := range platforms {
+		p := PlatformString(platform)
 		if seen[p] {
 			return fault.New(fault.Usage, s.Component, "Name each platform once.", "platform %s is there twice", p)
 		}
@@ -114,7 +133,7 @@ func (s Spec) check() error {
 }
 
 // index puts the platforms' manifests, which are the first blob of each child, under one index.
-func (s Spec) index(binaries []Binary, children [][]Blob) (Index, error) {
+func (s Spec) index(platforms []ocispec.Platform, children [][]Blob) (Index, error) {
 	x := Index{Component: s.Component, blobs: map[digest.Digest]Blob{}}
 	x.Manifest = ocispec.Index{
 		Versioned:   specs.Versioned{SchemaVersion: 2},
@@ -123,7 +142,7 @@ func (s Spec) index(binaries []Binary, children [][]Blob) (Index, error) {
 	}
 	for i, blobs := range children {
 		d := blobs[0].Descriptor
-		d.Platform = &binaries[i].Platform
+		d.Platform = &platforms[i]
 		x.Manifest.Manifests = append(x.Manifest.Manifests, d)
 		for _, b := range blobs {
 			x.blobs[b.Descriptor.Digest] = b

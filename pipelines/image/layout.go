@@ -322,15 +322,20 @@ func readJSONFile(path string, into any) error {
 		return err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxManifest+1))
+	return decodeJSON(file, path, into)
+}
+
+// decodeJSON reads a document of at most the size of a manifest. The name is for errors.
+func decodeJSON(r io.Reader, name string, into any) error {
+	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
 	if err != nil {
 		return err
 	}
 	if len(data) > maxManifest {
-		return fmt.Errorf("%s is larger than %d bytes", path, maxManifest)
+		return fmt.Errorf("%s is larger than %d bytes", name, maxManifest)
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

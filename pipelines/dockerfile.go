@@ -1,0 +1,129 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/image"
+)
+
+// DockerfileBuilder builds images from Dockerfiles. It is safe for concurrent use.
+type DockerfileBuilder interface {
+	// Ready reports why this builder cannot build here, in a few words that start with the builder's name: a program that
+	// is missing, a daemon that does not answer. It is asked before anything is built.
+	Ready(ctx context.Context) error
+	// BuildDockerfile builds a component for each of the platforms and returns the paths of OCI image layouts, folders or
+	// tar archives below [build.Options.Out], that together hold an image for each. No file that the Dockerfile's steps
+	// made is later than [build.Options.Created]. A step that fails is a fault with code [fault.Failed], whose cause ends
+	// with what the step printed last; what this builder cannot do is one with code [fault.Usage].
+	BuildDockerfile(
+		ctx context.Context, c build.DockerfileComponent, platforms []ocispec.Platform, o build.Options,
+	) (layouts []string, err error)
+}
+
+// dockerfileBuilder is the first builder that is ready.
+func (p *Pipeline) dockerfileBuilder(ctx context.Context) (DockerfileBuilder, error) {
+	var reasons []string
+	for _, b := range p.options.Dockerfiles {
+		err := b.Ready(ctx)
+		if err == nil {
+			return b, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		reasons = append(reasons, err.Error())
+	}
+	if len(reasons) == 0 {
+		reasons = append(reasons, "none was configured")
+	}
+	return nil, &fault.Error{
+		Op: "find a builder for Dockerfiles", Code: fault.Usage, Err: errors.New("\n" + strings.Join(reasons, "\n")),
+		Next: "install Docker with buildx (https://docs.docker.com/engine/install/),\n" +
+			"or start buildkitd and set BUILDKIT_HOST, or install the Dagger CLI (https://docs.dagger.io/install)",
+	}
+}
+
+// dockerfile is a component as its builder wants it. Its paths are checked.
+func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.DockerfileComponent, error) {
+	at := func(path string) string { return abs(p.Project, filepath.FromSlash(path)) }
+	c := build.DockerfileComponent{
+		Name: name, Context: at(d.Context), Target: d.Target, Args: map[string]string{}, CacheFrom: d.Cache.From,
+	}
+	c.File = filepath.Join(c.Context, "Dockerfile")
+	if d.File != "" {
+		c.File = at(d.File)
+	}
+	maps.Copy(c.Args, d.Args)
+	for _, s := range d.Secrets {
+		secret := build.Secret{ID: s.ID, Env: s.Env}
+		if s.File != "" {
+			secret.File = at(s.File)
+		}
+		c.Secrets = append(c.Secrets, secret)
+	}
+	for _, s := range d.SSH {
+		agent := build.SSH{ID: s.ID}
+		if agent.ID == "" {
+			agent.ID = "default"
+		}
+		for _, path := range s.Paths {
+			agent.Paths = append(agent.Paths, at(path))
+		}
+		c.SSH = append(c.SSH, agent)
+	}
+	if ci, _ := p.options.Lookup("CI"); ci != "" && ci != "false" {
+		c.CacheTo = d.Cache.To
+	}
+	key := []string{"components", name, "dockerfile"}
+	var err error
+	if c.Context, err = build.ResolveContext(p.repository.Root(), c.Context); err != nil {
+		return c, p.Config.Fault(append(key, "context"), "name a folder of the repository, relative to berth.yaml", "%w", err)
+	}
+	if c.File, err = build.ResolveFile(p.repository.Root(), c.File); err != nil {
+		return c, p.Config.Fault(append(key, "file"), "name a Dockerfile of the repository, relative to berth.yaml",
+			"%w", err)
+	}
+	return c, nil
+}
+
+// dockerBuild builds a component from its Dockerfile.
+func (b builder) dockerBuild(
+	ctx context.Context, name string, k config.Component, platforms []ocispec.Platform,
+) (image.Index, error) {
+	c, err := b.pipeline.dockerfile(name, *k.Dockerfile)
+	if err != nil {
+		return image.Index{}, err
+	}
+	for arg, value := range b.computedArgs() {
+		if _, own := c.Args[arg]; !own {
+			c.Args[arg] = value
+		}
+	}
+	layouts, err := b.dockerfiles.BuildDockerfile(ctx, c, platforms, b.options("images"))
+	if err != nil {
+		return image.Index{}, err
+	}
+	return image.Adopt(ctx, b.spec(name, k, image.Scratch(), nil), platforms, layouts...)
+}
+
+// computedArgs are the build arguments that a Dockerfile may declare without naming them in berth.yaml. Those that it
+// does not declare do nothing.
+func (b builder) computedArgs() map[string]string {
+	return map[string]string{
+		"VERSION":           b.state.base.String(),
+		"GIT_COMMIT":        b.revision(),
+		"BUILD_DATE":        b.created.UTC().Format(time.RFC3339),
+		"SOURCE_DATE_EPOCH": strconv.FormatInt(b.created.Unix(), 10),
+	}
+}
