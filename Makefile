@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 # Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
-MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher
+MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher examples/kubernaut
 LINTER := '$(CURDIR)/.bin/golangci-lint'
 
 # each runs a command in every module, and fails at the end when it failed in one.

@@ -71,7 +71,9 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	slices.Sort(tools)
 	var examples []string
-	for _, module := range []string{"examples/knative-lambda", "examples/knative-lambda/metrics-pusher"} {
+	for _, module := range []string{
+		"examples/knative-lambda", "examples/knative-lambda/metrics-pusher", "examples/kubernaut",
+	} {
 		examples = append(examples, readModfile(t, filepath.Join("../..", module, "go.mod")).direct()...)
 	}
 	slices.Sort(examples)
