@@ -139,7 +139,7 @@ type BuildCache struct {
 type Registry struct {
 	// Kind of registry. Default: recognised by the host; oci where nothing else fits. A Harbor or GitLab of your own is
 	// not recognised.
-	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=dockerhub,enum=acr,enum=harbor,enum=gitlab,enum=oci"`
+	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=dockerhub,enum=acr,enum=harbor,enum=gitlab,enum=oci"` //nolint:lll // a tag cannot be broken
 	// Host and path before the repository's name, for example ghcr.io/OWNER.
 	Prefix string `yaml:"prefix" jsonschema:"required"`
 	// Create missing repositories, where the registry needs that (ECR). This release accepts the key, but only explains a

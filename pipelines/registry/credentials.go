@@ -63,7 +63,7 @@ type Source interface {
 	Credential(ctx context.Context, host string) (Credential, error)
 }
 
-// renewal is how long before its end a credential is asked for anew, so that it does not end in the middle of a request.
+// renewal is how long before its end a credential is asked for anew, so that it does not end in mid-request.
 const renewal = 5 * time.Minute
 
 // Credentials asks its sources in order and remembers the first answer for each host until shortly before it expires.
@@ -190,8 +190,8 @@ func (e Explicit) Credential(_ context.Context, host string) (Credential, error)
 	return e[""], nil
 }
 
-// DefaultSources are the sources in berth's order: by hand, Docker's configuration, then the kinds' own chains that need
-// nothing but the environment. Those of the clouds are in package cloud.
+// DefaultSources are the sources in berth's order: by hand, Docker's configuration, then the kinds' own chains that
+// need nothing but the environment. Those of the clouds are in package cloud.
 func DefaultSources(explicit Explicit, lookup func(string) (string, bool)) []Source {
 	return append([]Source{explicit, DockerConfig(lookup)}, OwnChains(lookup)...)
 }
