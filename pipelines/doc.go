@@ -5,6 +5,6 @@
 //
 //	config, facts → version → plan → build → image → guard → publish
 //
-// Beside the road stand registry, image's values, fault, report and attest, which any of them may use, and sandbox,
-// which stands in for the registries. internal/archtest holds these rules.
+// Beside the road stand registry, image's values, fault, report and attest, which any of them may use, sandbox,
+// which stands in for the registries, and cloud, which knows who one is at those of AWS and Google. internal/archtest holds these rules.
 package pipelines

@@ -21,9 +21,11 @@ func allowed() map[string][]string {
 		"fault":  nil,
 		"report": {"fault"},
 		// image gives its values to everyone, so it needs no one.
-		"image":     {"fault", "report"},
-		"registry":  {"image", "fault", "report"},
-		"sandbox":   {"registry", "image", "fault", "report"},
+		"image":    {"fault", "report"},
+		"registry": {"image", "fault", "report"},
+		"sandbox":  {"registry", "image", "fault", "report"},
+		// The clouds' own libraries, for the doors to choose from.
+		"cloud":     {"registry", "fault", "report"},
 		"attest":    {"registry", "image", "fault", "report"},
 		"retention": append([]string{"config", "facts", "version", "plan", "audit"}, shared...),
 		"chart":     append([]string{"config", "facts", "version", "plan", "publish"}, shared...),
@@ -108,6 +110,9 @@ func homes() map[string][]string {
 		"github.com/olareg/olareg":        {"pipelines/sandbox"},
 		"github.com/rogpeppe/go-internal": {"pipelines/sandbox"},
 		"dagger.io/dagger":                {"pipelines/build"},
+		"github.com/aws/aws-sdk-go-v2":    {"pipelines/cloud"},
+		"github.com/aws/smithy-go":        {"pipelines/cloud"},
+		"golang.org/x/oauth2":             {"pipelines/cloud"},
 		// Keys and envelopes are opened in one place.
 		"github.com/secure-systems-lab/go-securesystemslib": {"pipelines/attest"},
 		// The generated reference is read from the commands themselves.

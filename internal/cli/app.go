@@ -18,6 +18,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/cloud"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
@@ -166,7 +167,7 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 		return err
 	}
 	o := registryOptions()
-	sources := registry.DefaultSources(explicit, a.lookup)
+	sources := append(registry.DefaultSources(explicit, a.lookup), cloud.Sources(cloud.Options{})...)
 	if a.flags.sandbox {
 		box, err := a.openSandbox(p)
 		if err != nil {

@@ -171,18 +171,9 @@ func (k Kind) moreHints() hints {
 
 // fill puts the names of the repository at hand into a hint.
 func fill(hint, host, repository string) string {
-	return strings.NewReplacer("HOST", host, "REPOSITORY", repository, "REGION", region(host)).Replace(hint)
-}
-
-// region reads the AWS region out of a private ECR host; the public gallery lives in us-east-1.
-func region(host string) string {
-	labels := strings.Split(host, ".")
-	switch {
-	case len(labels) > 4 && labels[1] == "dkr":
-		return labels[3]
-	case len(labels) > 3 && strings.HasPrefix(labels[1], "dkr-ecr"):
-		return labels[2]
-	default:
-		return "us-east-1"
+	region := publicRegion
+	if a, ok := ParseECR(host); ok {
+		region = a.Region
 	}
+	return strings.NewReplacer("HOST", host, "REPOSITORY", repository, "REGION", region).Replace(hint)
 }

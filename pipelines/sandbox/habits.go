@@ -117,6 +117,9 @@ func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
 		badHost().write(w)
 		return
 	}
+	if s.serveAWS(w, r, host) {
+		return
+	}
 	c := call{host: host, folder: inside, kind: s.options.Kinds(host)}
 	c.habits = habitsOf(c.kind)
 	if c.habits.tokens != "" && r.URL.Path == c.habits.tokens {
@@ -166,10 +169,14 @@ func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call
 	s.forward(w, r, c)
 }
 
-// isImmutable tells whether the target is a tag that may be put only once.
+// isImmutable tells whether the target is a tag that may be put only once: as the repository was created, or else as
+// the options say.
 func (s *Sandbox) isImmutable(c call) bool {
 	if c.habits.immutable.status == 0 || strings.Contains(c.target, ":") {
 		return false
+	}
+	if settings, created, err := s.awsSettings(c.host, c.repository); created && err == nil {
+		return settings.immutable(c.target)
 	}
 	for _, p := range s.options.Immutable[c.host] {
 		if ok, _ := path.Match(p, c.target); ok { // the patterns were checked by New

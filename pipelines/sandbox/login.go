@@ -21,7 +21,7 @@ type grant struct {
 // sandbox plays private registries.
 func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 	if c.habits.tokens == "" {
-		if _, password, ok := r.BasicAuth(); ok && password == Password {
+		if _, password, ok := r.BasicAuth(); ok && password == s.password() {
 			return true
 		}
 		service := c.habits.service
@@ -51,6 +51,14 @@ func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 	w.Header().Set("WWW-Authenticate", challenge)
 	unauthorized().write(w)
 	return false
+}
+
+// password is the one that every account has.
+func (s *Sandbox) password() string {
+	if s.options.Password != "" {
+		return s.options.Password
+	}
+	return Password
 }
 
 // realm is the token server's address under the host's real name. Real registries speak HTTPS; a loopback host of the
@@ -88,7 +96,7 @@ func (s *Sandbox) serveToken(w http.ResponseWriter, r *http.Request) {
 		refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "ask for a token with GET and Basic authentication"}.write(w)
 		return
 	}
-	if !ok || password != Password {
+	if !ok || password != s.password() {
 		unauthorized().write(w)
 		return
 	}

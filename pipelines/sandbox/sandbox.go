@@ -45,6 +45,8 @@ type Options struct {
 	// Immutable names, by host, the tags that may never be put again, as patterns of [path.Match]. Only ECR and Quay
 	// have such tags; other kinds ignore them.
 	Immutable map[string][]string
+	// Password of every account; "" is [Password].
+	Password string
 	// RequireRepositories makes ECR hosts answer 404 NAME_UNKNOWN for repositories that nobody created with
 	// [Sandbox.CreateRepository].
 	RequireRepositories bool
@@ -260,7 +262,8 @@ func (s *Sandbox) CreateRepository(ctx context.Context, name string) error {
 		target: "uploads/",
 	}
 	begun := &memo{header: http.Header{}}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "/v2/"+inside+"/"+repository+"/blobs/uploads/", nil)
+	begin := "/v2/" + inside + "/" + repository + "/blobs/uploads/"
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, begin, nil) //nolint:gosec // it never leaves the process
 	if err != nil {
 		return &fault.Error{Op: "create", Subject: name, Err: err, Code: fault.Failed}
 	}

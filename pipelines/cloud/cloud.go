@@ -1,0 +1,71 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+
+	"github.com/berth-sh/berth/pipelines/registry"
+)
+
+// chainTimeout bounds the search for credentials. A metadata service answers in milliseconds where there is one; a
+// login that runs a program or exchanges tokens needs seconds.
+const chainTimeout = 20 * time.Second
+
+// Options say how the clouds are reached. The zero value reaches them over the network.
+type Options struct {
+	// Transport carries the requests; nil is the libraries' own, which obeys HTTPS_PROXY and SSL_CERT_FILE.
+	Transport http.RoundTripper
+	// Key is used instead of AWS's own chain, for the sandbox.
+	Key *Key
+	// Offline leaves Google alone, for the sandbox, which has no token server of Google's.
+	Offline bool
+}
+
+// Key is an access key of AWS. It prints without the secret.
+type Key struct{ ID, Secret string }
+
+// String prints the name of the key.
+func (k Key) String() string { return k.ID + ":[redacted]" }
+
+// GoString prints the name of the key.
+func (k Key) GoString() string { return k.String() }
+
+// Sources are the sources of credentials for the registries of AWS and Google.
+func Sources(o Options) []registry.Source {
+	sources := []registry.Source{NewECR(o)}
+	if !o.Offline {
+		sources = append(sources, googleDefault{o})
+	}
+	return sources
+}
+
+func (o Options) client() *http.Client {
+	if o.Transport == nil {
+		return nil
+	}
+	return &http.Client{Transport: o.Transport}
+}
+
+// noteLength is enough for a sentence that says what is wrong.
+const noteLength = 300
+
+// said is the text of a library's error, as far as it can hold no secret: one line, without what a program printed that
+// should have printed a credential.
+func said(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
+		return "the credential_process of the AWS profile failed"
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if len(text) > noteLength {
+		text = strings.ToValidUTF8(text[:noteLength], "") + "…"
+	}
+	return text
+}
