@@ -83,7 +83,7 @@ func newPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	return PublicKey{ID: "sha256:" + hex.EncodeToString(sum[:]), key: key}, nil
 }
 
-// Verify, with KeyID and Public, makes it a verifier of package dsse.
+// Verify checks a signature over data. With KeyID and Public it makes the key a verifier of package dsse.
 func (k PublicKey) Verify(_ context.Context, data, sig []byte) error {
 	ok := false
 	switch key := k.key.(type) {
@@ -115,7 +115,8 @@ type Signer struct {
 type Password func() ([]byte, error)
 
 // ParsePrivateKey reads a private key in PEM: encrypted as `cosign generate-key-pair` writes it, or plain PKCS #8 or
-// SEC 1. The error wraps [ErrNoKey], or [ErrPassword] when the password does not open the key; it holds nothing of the key.
+// SEC 1. The error wraps [ErrNoKey], or [ErrPassword] when the password does not open the key; it holds nothing of the
+// key.
 func ParsePrivateKey(data []byte, password Password) (*Signer, error) {
 	block, err := onlyBlock(data)
 	if err != nil {
@@ -177,7 +178,7 @@ func newSigner(key any) (*Signer, error) {
 // PublicKey is the key that verifies what the signer signs.
 func (s *Signer) PublicKey() PublicKey { return s.public }
 
-// Sign, with KeyID, makes it a signer of package dsse.
+// Sign gives a signature over data. With KeyID it makes the key a signer of package dsse.
 func (s *Signer) Sign(_ context.Context, data []byte) ([]byte, error) {
 	if _, ok := s.key.(ed25519.PrivateKey); ok {
 		return s.key.Sign(rand.Reader, data, crypto.Hash(0))

@@ -18,6 +18,9 @@ import (
 	"github.com/berth-sh/berth/pipelines/registry"
 )
 
+// ErrOtherImage is the Err of a document that is attached to an image that it is not about.
+var ErrOtherImage = errors.New("it is about another image")
+
 // Attestation is a document that is attached to an image.
 type Attestation struct {
 	Document
@@ -93,25 +96,21 @@ func read(
 	a := Attestation{Manifest: desc}
 	raw, _, err := r.Manifest(ctx, desc.Digest.String())
 	if errors.Is(err, registry.ErrNotFound) {
-		a.Err = errors.New("it is listed, but is not there")
-		return a, nil
+		return a.unusable(errors.New("it is listed, but is not there")), nil
 	}
 	if err != nil {
 		return a, err
 	}
-	layer, wrong := onlyLayer(raw)
-	if wrong != nil {
-		a.Err = wrong
-		return a, nil
+	layer, err := onlyLayer(raw)
+	if err != nil {
+		return a.unusable(err), nil
 	}
 	data, err := content.FetchAll(ctx, r, layer)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
-		a.Err = errors.New("its document is not there")
-		return a, nil
+		return a.unusable(errors.New("its document is not there")), nil
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData):
-		a.Err = errors.New("its document is damaged")
-		return a, nil
+		return a.unusable(errors.New("its document is damaged")), nil
 	case err != nil:
 		return a, err
 	}
@@ -120,6 +119,11 @@ func read(
 		a.Predicate, a.Err = understood(a.Statement, subject, predicateType)
 	}
 	return a, nil
+}
+
+func (a Attestation) unusable(err error) Attestation {
+	a.Err = err
+	return a
 }
 
 // onlyLayer is the layer with the document.
@@ -141,10 +145,15 @@ func onlyLayer(manifest []byte) (ocispec.Descriptor, error) {
 // understood reads the predicate of a statement about the image.
 func understood(s Statement, subject digest.Digest, predicateType string) (Predicate, error) {
 	if !s.About(subject) {
-		return nil, errors.New("it is about another image")
+		return nil, ErrOtherImage
 	}
 	if s.PredicateType != predicateType {
 		return nil, fmt.Errorf("it is a %q in the guise of a %q", s.PredicateType, predicateType)
 	}
 	return predicateOf(s)
+}
+
+// OfType tells whether the attestation was listed as one of the predicate type, readable or not.
+func (a Attestation) OfType(predicateType string) bool {
+	return a.Manifest.ArtifactType == artifactTypeOf(predicateType)
 }

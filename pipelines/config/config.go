@@ -42,6 +42,8 @@ type Config struct {
 	Environments map[string]Environment `yaml:"environments" jsonschema:"required,minProperties=1"`
 	// People whose signed approvals count for promotions.
 	Approvers []Approver `yaml:"approvers,omitempty"`
+	// Keys whose records of promotions are trusted, beside those of the approvers.
+	Recorders []Recorder `yaml:"recorders,omitempty"`
 
 	source *source
 }
@@ -210,8 +212,14 @@ type Refs struct {
 type Promote struct {
 	// Environment that the images come from.
 	From string `yaml:"from" jsonschema:"required"`
-	// Roles that must have approved.
+	// Roles that must have approved, each by another person. A role that is named twice needs two people.
 	Approvals []string `yaml:"approvals,omitempty"`
+	// Roles among them that a CI may give, whose environment for this job waits for the approval of a person. Whoever can
+	// change the job's definition can give them, so that the CI must protect that as well.
+	CI []string `yaml:"ci,omitempty"`
+	// Want the records of promotions to be signed by a recorder or an approver: `berth promote` then needs a key, and
+	// `berth verify` refuses what has no such record.
+	Signed bool `yaml:"signed,omitempty"`
 	// Templates of the tags at the target.
 	Set []string `yaml:"set" jsonschema:"required,minItems=1"`
 }
@@ -230,6 +238,15 @@ type Approver struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// Role in which the person approves.
 	Role string `yaml:"role" jsonschema:"required"`
+	// File with the public key, relative to the project: ECDSA on P-256, as cosign makes them, or Ed25519. Several keys of
+	// one person are several entries.
+	Key string `yaml:"key" jsonschema:"required"`
+}
+
+// Recorder is a key that signs records of promotions, such as that of a CI.
+type Recorder struct {
+	// Name of the system or person.
+	Name string `yaml:"name" jsonschema:"required"`
 	// File with the public key, relative to the project.
 	Key string `yaml:"key" jsonschema:"required"`
 }
