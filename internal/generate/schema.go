@@ -52,7 +52,7 @@ func schemaJSON(s *jsonschema.Schema) ([]byte, error) {
 func sections() []string {
 	return []string{
 		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "Registry", "TagRule",
-		"Environment", "Refs", "Promote", "RetentionRule", "Approver",
+		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder",
 	}
 }
 
@@ -64,7 +64,7 @@ func places() map[string]string {
 		"BuildSSH": "components.NAME.dockerfile.ssh[]", "BuildCache": "components.NAME.dockerfile.cache",
 		"Registry": "registries.NAME", "TagRule": "tags[]",
 		"Environment": "environments.NAME", "Refs": "environments.NAME.refs", "Promote": "environments.NAME.promote",
-		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]",
+		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
 	}
 }
 
