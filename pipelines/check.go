@@ -7,6 +7,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -20,7 +21,7 @@ type Checked struct {
 	Unset []string `json:"unset"`
 }
 
-// Check finds what opening the project did not: version files that are missing, hold no version, or disagree.
+// Check finds what opening the project did not: parts that contradict each other, and version files that are missing, hold no version, or disagree.
 func (p *Pipeline) Check() (Checked, error) {
 	out := Checked{
 		File:         p.Config.Where(),
@@ -30,6 +31,9 @@ func (p *Pipeline) Check() (Checked, error) {
 		Unset:        append([]string{}, p.Config.Unset()...),
 	}
 	if err := p.checkTies(); err != nil {
+		return Checked{}, err
+	}
+	if err := plan.Contradictions(p.Config); err != nil {
 		return Checked{}, err
 	}
 	if err := p.checkFolders(); err != nil {

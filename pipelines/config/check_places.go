@@ -35,6 +35,9 @@ func (c *Config) checkRegistries() error {
 		if err := c.checkPrefix(append(at, "prefix"), r.Prefix); err != nil {
 			return err
 		}
+		if err := c.checkPurpose(append(at, "purpose"), r.Purpose); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -147,8 +147,9 @@ type Registry struct {
 	// Create missing repositories, where the registry needs that (ECR). This release accepts the key, but only explains a
 	// missing repository.
 	CreateRepositories bool `yaml:"createRepositories,omitempty"`
-	// What the registry is for, for example [development, testing].
-	Purpose []string `yaml:"purpose,omitempty"`
+	// What the registry is for: development and testing take branch builds, staging and production releases. A push that
+	// does not fit is refused. Empty means everything.
+	Purpose []string `yaml:"purpose,omitempty" jsonschema:"enum=development,enum=testing,enum=staging,enum=production"`
 	// Accounts that may write; empty means any.
 	Writers []string `yaml:"writers,omitempty"`
 	// Allow plain HTTP to a host that is not loopback.

@@ -36,7 +36,9 @@ func RefOf(f facts.Facts) (version.Ref, error) {
 	}
 }
 
-// Choose picks the environment: the one asked for, else the one whose refs match the git ref most specifically.
+// Choose picks the environment: the one asked for, else the one whose refs match the git ref most specifically. Where
+// none matches, the registries' purposes tell where the image would belong; the guards of that environment then say why
+// it is not taken, or how it comes there.
 // REGISTRY_TYPE leaves only the environments on that registry, by its name or kind.
 func Choose(c *config.Config, f facts.Facts, environment string) (Choice, error) {
 	ref, err := RefOf(f)
@@ -63,15 +65,21 @@ func Choose(c *config.Config, f facts.Facts, environment string) (Choice, error)
 		return choice(c, best, fmt.Sprintf("%s matches %s of environment %s%s", ref, rule, best, because)), nil
 	case f.RegistryType != "":
 		return chooseByRegistry(c, candidates, ref, f.RegistryType)
-	default:
-		return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref),
-			"no environment's refs accept it")
 	}
+	if chosen, ok := chooseByPurpose(c, ref); ok {
+		return chosen, nil
+	}
+	return Choice{}, fault.New(fault.Refused, ref.String(), noneNext(c, candidates, ref),
+		"no environment's refs accept it")
 }
 
 // noneNext says what to do with a ref that no environment takes: one without refs can be named, the others must first
 // accept it.
 func noneNext(c *config.Config, candidates []string, ref version.Ref) string {
+	// Nothing is published to where images come by promotion.
+	candidates = slices.DeleteFunc(slices.Clone(candidates), func(e string) bool {
+		return c.Environments[e].Promote != nil
+	})
 	open := slices.DeleteFunc(slices.Clone(candidates), func(e string) bool { return c.Environments[e].Refs != nil })
 	if len(open) > 0 {
 		return "name an environment that takes any: --env " + strings.Join(open, "|")

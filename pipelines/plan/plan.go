@@ -98,6 +98,7 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		Release:     isRelease(c, ref, tags),
 		Writers:     c.WritersOf(chosen.Environment),
 	}
+	p.Refusals = append(p.Refusals, misplaced(c, chosen.Environment, ref, p.Release)...)
 	names, err := Components(c, r.Components)
 	if err != nil {
 		return Plan{}, err
@@ -149,12 +150,11 @@ func tagsFor(
 ) ([]version.Tag, error) {
 	rules := c.TagRulesOf(environment)
 	i := version.FindRule(rules, ref)
-	if promote := c.Environments[environment].Promote; i < 0 && promote != nil {
-		// Such an environment needs no tag rules: to ask for one would send the reader the wrong way.
-		r := promotionOnly(environment, promote.From)
-		return nil, fault.New(fault.Refused, r.Subject, r.Next, "%s", r.Reason)
-	}
 	if i < 0 {
+		// Where the ref does not belong at all, to ask for a tag rule would send the reader the wrong way.
+		if err := refused(unruly(c, environment, ref)); err != nil {
+			return nil, err
+		}
 		return nil, c.Fault([]string{"environments", environment}, fmt.Sprintf("add a tag rule that matches %s", ref),
 			"no tag rule of environment %s matches %s", environment, ref)
 	}
@@ -238,9 +238,11 @@ func Platforms(c *config.Config, component string, asked []string) ([]string, er
 }
 
 // Err returns the refusals as one fault with [fault.Refused], or nil when there are none.
-func (p Plan) Err() error {
+func (p Plan) Err() error { return refused(p.Refusals) }
+
+func refused(refusals []Refusal) error {
 	var errs []error
-	for _, r := range p.Refusals {
+	for _, r := range refusals {
 		errs = append(errs, fault.New(fault.Refused, r.Subject, r.Next, "%s", r.Reason))
 	}
 	return fault.Join(errs...)

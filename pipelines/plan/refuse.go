@@ -18,7 +18,7 @@ func refusals(c *config.Config, f facts.Facts, environment string, ref version.R
 	e := c.Environments[environment]
 	subject := "environment " + environment
 	if e.Promote != nil {
-		out = append(out, promotionOnly(environment, e.Promote.From))
+		out = append(out, promotionOnly(c, environment))
 	}
 	if _, _, ok := match(e.Refs, ref); e.Refs != nil && !ok {
 		out = append(out, Refusal{
@@ -40,12 +40,36 @@ func refusals(c *config.Config, f facts.Facts, environment string, ref version.R
 	return out
 }
 
-func promotionOnly(environment, from string) Refusal {
-	return Refusal{
+// unruly lists the reasons why a ref without a tag rule has none in an environment: images are promoted to it, which
+// needs no rule, or the ref is a release's tag in a registry that is not for releases.
+func unruly(c *config.Config, environment string, ref version.Ref) []Refusal {
+	var out []Refusal
+	if c.Environments[environment].Promote != nil {
+		out = append(out, promotionOnly(c, environment))
+	}
+	_, release := version.FromGitTag(c.Version.GitTag, ref.Name)
+	if release = release && ref.Kind == version.RefTag; release || len(out) > 0 {
+		out = append(out, misplaced(c, environment, ref, release)...)
+	}
+	return out
+}
+
+func promotionOnly(c *config.Config, environment string) Refusal {
+	from := c.Environments[environment].Promote.From
+	r := Refusal{
 		Subject: "environment " + environment,
 		Reason:  "images come here by promotion from " + from + " only",
 		Next:    "publish to " + from + ", then promote from there",
 	}
+	// The way begins where images can be published to.
+	road := []string{environment}
+	for e := c.Environments[environment]; e.Promote != nil; e = c.Environments[e.Promote.From] {
+		road = append([]string{e.Promote.From}, road...)
+	}
+	if len(road) > 2 {
+		r.Next = "publish to " + road[0] + ", then promote to " + strings.Join(road[1:], ", then to ")
+	}
+	return r
 }
 
 // partial refuses an image without all its platforms where tags are immutable: a release's tag would name it for good.

@@ -122,8 +122,8 @@ environments:
 	}
 	// The same holds where there is no tag rule, because promotions bring their own.
 	_, err = plan.Make(kubernaut(t), onBranch("main"), one(), plan.Request{Environment: "production"})
-	if fault.CodeOf(err) != fault.Refused || err.Error() != "environment production: images come here by promotion from staging only" ||
-		fault.NextOf(err) != "publish to staging, then promote from there" {
+	if fault.CodeOf(err) != fault.Refused || !strings.HasPrefix(err.Error(), "environment production: images come here by promotion from staging only\n") ||
+		fault.NextOf(err) != "publish to dev, then promote to staging, then to production" {
 		t.Errorf("code %d: %v\n%s", fault.CodeOf(err), err, fault.NextOf(err))
 	}
 }
