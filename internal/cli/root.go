@@ -38,12 +38,16 @@ func Run(ctx context.Context, p Process) int {
 	if err == nil {
 		return int(fault.Done)
 	}
+	code := fault.CodeOf(err)
+	if by, ok := stopped(ctx); ok {
+		code = by // also where a program that was stopped along failed in its own way
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		_, _ = fmt.Fprintln(p.Stderr, "error: stopped; run the same command again to finish")
-		return int(fault.Failed)
+		p.printStopped()
+		return int(code)
 	}
 	printError(p.Stderr, err)
-	return int(fault.CodeOf(err))
+	return int(code)
 }
 
 // printError writes the failure and, indented below it, the next step.

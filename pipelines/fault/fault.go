@@ -26,6 +26,8 @@ const (
 	Credentials Code = 4
 	// Unavailable is a registry that cannot be reached or did not work after all retries.
 	Unavailable Code = 5
+	// Stopped is the end by Ctrl-C: 128 and the number of SIGINT, as shells have it. SIGTERM gives 143.
+	Stopped Code = 130
 )
 
 // Meaning is the one-line description of the code in help texts and the generated reference.
@@ -41,13 +43,15 @@ func (c Code) Meaning() string {
 		return "credentials are missing, wrong or lack a right"
 	case Unavailable:
 		return "a registry is unreachable or did not answer after all retries"
+	case Stopped:
+		return "stopped by Ctrl-C (143: by SIGTERM); the same command finishes the work"
 	default:
 		return "failed"
 	}
 }
 
 // Codes lists every code in order, for help texts and the generated reference.
-func Codes() []Code { return []Code{Done, Failed, Usage, Refused, Credentials, Unavailable} }
+func Codes() []Code { return []Code{Done, Failed, Usage, Refused, Credentials, Unavailable, Stopped} }
 
 // Error is one failure. Op and Subject make the sentence "<op> <subject>: <cause>"; Next stands on a line of its own.
 type Error struct {

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // berth is the program's main, in a process of its own.
 func berth() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.WithSignals(context.Background())
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "."
