@@ -33,7 +33,8 @@ type Toolchain interface {
 	Build(ctx context.Context, c build.GoComponent, platforms []ocispec.Platform, o build.Options) ([]image.Binary, error)
 }
 
-// CanBuild reports why a request names components or platforms that do not exist, without building anything.
+// CanBuild reports why a request names components or platforms that do not exist, or what the policy does not allow to
+// be built on, without building anything.
 func (p *Pipeline) CanBuild(r BuildRequest) error {
 	names, err := plan.Components(p.Config, r.Components)
 	for _, name := range names {
@@ -44,7 +45,14 @@ func (p *Pipeline) CanBuild(r BuildRequest) error {
 			err = platformErr
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	refused, err := p.refusedBases(r.Components)
+	if err != nil {
+		return err
+	}
+	return plan.Plan{Refusals: refused}.Err()
 }
 
 // Build builds the images. Their layers are files in a temporary folder, which lives until release is called.

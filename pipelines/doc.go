@@ -5,6 +5,7 @@
 //
 //	config, facts → version → plan → build → image → guard → publish → approve
 //
-// Beside the road stand registry, image's values, fault, report and attest, which any of them may use, sandbox,
-// which stands in for the registries, and cloud, which knows who one is at those of AWS and Google. internal/archtest holds these rules.
+// Beside the road stand registry, image's values, fault, report and attest, which any of them may use, sandbox, which
+// stands in for the registries, cloud, which knows who one is at those of AWS and Google, and policy, which says what may
+// be built on. internal/archtest holds these rules.
 package pipelines

@@ -295,7 +295,16 @@ func (p *Pipeline) Plan(ctx context.Context, r plan.Request) (plan.Plan, error) 
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Make(p.Config, s.facts, s.base, r)
+	pl, err := plan.Make(p.Config, s.facts, s.base, r)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	refused, err := p.refusedBases(r.Components)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	pl.Refusals = append(pl.Refusals, refused...)
+	return pl, nil
 }
 
 // Lookup reads the environment that the project was opened with.

@@ -27,6 +27,7 @@ func allowed() map[string][]string {
 		// The clouds' own libraries, for the doors to choose from.
 		"cloud":     {"registry", "fault", "report"},
 		"attest":    {"registry", "image", "fault", "report"},
+		"policy":    append([]string{"config", "facts", "version", "plan"}, shared...),
 		"retention": append([]string{"config", "facts", "version", "plan", "audit"}, shared...),
 		"chart":     append([]string{"config", "facts", "version", "plan", "publish"}, shared...),
 	}

@@ -20,9 +20,8 @@ type selection struct{ components, platforms []string }
 
 func (a *app) selectFlags(cmd *cobra.Command) *selection {
 	s := &selection{}
-	cmd.Flags().StringSliceVar(&s.components, "component", nil, "component, repeatable; default: all")
+	a.componentFlag(cmd, &s.components)
 	cmd.Flags().StringSliceVar(&s.platforms, "platform", nil, "platform, repeatable; default: all of berth.yaml")
-	a.complete(cmd, "component", func(p *pipelines.Pipeline) []string { return p.Config.ComponentNames() })
 	a.complete(cmd, "platform", func(p *pipelines.Pipeline) []string { return p.Config.Platforms })
 	return s
 }

@@ -91,6 +91,7 @@ digests on every machine.`,
 	root.AddCommand(
 		planCommand(a), buildCommand(a), publishCommand(a), registryCommand(a), versionCommand(a),
 		sandboxCommand(a), demoCommand(a), rehearseCommand(a), configCommand(a), initCommand(a),
+		baseCommand(a),
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	return root

@@ -23,7 +23,7 @@ func (c *Config) check() error {
 	}
 	for _, check := range []func() error{
 		c.requireShared, c.checkVersion, c.checkComponents, c.checkRegistries, c.checkEnvironments, c.checkPromotions,
-		c.checkKeys,
+		c.checkKeys, c.checkPolicy,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (c *Config) check() error {
 
 // requireShared wants the variables of what every use of the file reads.
 func (c *Config) requireShared() error {
-	for _, key := range []string{"project", "source", "version", "platforms", "tags"} {
+	for _, key := range []string{"project", "source", "version", "platforms", "tags", "policy"} {
 		if err := c.RequireSet(key); err != nil {
 			return err
 		}
@@ -131,6 +131,14 @@ func (c *Config) checkBase(at []string, base string) error {
 	}
 	return c.Fault(at, "write static, scratch, or NAME@sha256:…; `crane digest NAME` prints the digest",
 		"%q is not pinned by a digest", base)
+}
+
+func (c *Config) checkPolicy() error {
+	at := []string{"policy", "baseImages"}
+	if images := c.Policy.BaseImages; images != nil && len(images) == 0 {
+		return c.Fault(at, "name the images that are allowed, or leave it out to allow any", "it allows no image at all")
+	}
+	return c.checkGlobs(at, c.Policy.BaseImages)
 }
 
 // inside reports whether a path of berth.yaml stays in the project.

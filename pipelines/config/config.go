@@ -44,6 +44,8 @@ type Config struct {
 	Approvers []Approver `yaml:"approvers,omitempty"`
 	// Keys whose records of promotions are trusted, beside those of the approvers.
 	Recorders []Recorder `yaml:"recorders,omitempty"`
+	// What images may be built on.
+	Policy Policy `yaml:"policy,omitempty"`
 
 	source *source
 }
@@ -250,6 +252,15 @@ type Recorder struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// File with the public key, relative to the project.
 	Key string `yaml:"key" jsonschema:"required"`
+}
+
+// Policy says what images may be built on. What is built on anything else is refused.
+type Policy struct {
+	// Images that components may be built on and copy from: globs over repositories, such as quay.io/acme/*, or hosts
+	// alone, such as registry.access.redhat.com. Default: any. Stages, scratch and static are always allowed.
+	BaseImages []string `yaml:"baseImages,omitempty"`
+	// Refuse base images that no digest pins.
+	Pinned bool `yaml:"pinned,omitempty"`
 }
 
 // ComponentNames lists the components in the order in which berth treats and prints them.

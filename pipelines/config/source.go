@@ -131,12 +131,32 @@ func isScalar(n ast.Node) bool {
 
 // where writes file:line:column of the value at path, or of the nearest value above it.
 func (s *source) where(path []string) string {
-	for n := len(path); n > 0; n-- {
-		if p, ok := s.at[strings.Join(path[:n], pathSeparator)]; ok {
-			return fmt.Sprintf("%s:%d:%d", s.file, p.Line, p.Column)
-		}
+	if p := s.position(path); p != nil {
+		return fmt.Sprintf("%s:%d:%d", s.file, p.Line, p.Column)
 	}
 	return s.file
+}
+
+// position is that of the value at path, or of the nearest value above it; nil is none.
+func (s *source) position(path []string) *token.Position {
+	for n := len(path); n > 0; n-- {
+		if p, ok := s.at[strings.Join(path[:n], pathSeparator)]; ok {
+			return p
+		}
+	}
+	return nil
+}
+
+// Position is the line and column, counted from 1, of the value at path, or of the nearest value above it that the file
+// has; 0 is none.
+func (c *Config) Position(path ...string) (line, column int) {
+	if c.source == nil {
+		return 0, 0
+	}
+	if p := c.source.position(path); p != nil {
+		return p.Line, p.Column
+	}
+	return 0, 0
 }
 
 // Fault returns a configuration error that points at the value at path, for example
