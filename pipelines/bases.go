@@ -72,8 +72,8 @@ func (p *Pipeline) readDockerfile(component string) (d *policy.Dockerfile, path 
 	return d, c.File, in, err
 }
 
-// baseArgs are the build arguments that berth computes. A check, which does not ask git, has stand-ins: they may give an
-// image a tag, but no sensible Dockerfile makes its repository of them.
+// baseArgs are the build arguments that berth computes. A check, which does not ask git, has stand-ins: they may give
+// an image a tag, but no sensible Dockerfile makes its repository of them.
 func (p *Pipeline) baseArgs() map[string]string {
 	if p.state != nil {
 		if created, err := p.created(*p.state); err == nil {

@@ -105,11 +105,13 @@ func (p *Pipeline) presentDigests(ctx context.Context, bases []policy.Base, out 
 			}
 			for _, i := range same {
 				out[i].To = desc.Digest.String()
-				out[i].Action = BaseUpdate
-				if out[i].From == "" {
+				switch out[i].From {
+				case "":
 					out[i].Action = BasePin
-				} else if out[i].From == out[i].To {
+				case out[i].To:
 					out[i].Action = BaseCurrent
+				default:
+					out[i].Action = BaseUpdate
 				}
 			}
 			return nil
@@ -120,7 +122,8 @@ func (p *Pipeline) presentDigests(ctx context.Context, bases []policy.Base, out 
 
 func tagOf(b policy.Base) string { return cmp.Or(b.Tag, "latest") }
 
-// rebased are the files with the new digests, by their path. A place that cannot be written becomes one that is skipped.
+// rebased are the files with the new digests, by their path. A place that cannot be written becomes one that is
+// skipped.
 func (p *Pipeline) rebased(bases []policy.Base, out []Rebase) (map[string][]byte, error) {
 	edits := map[string][]policy.Edit{}
 	for i, b := range bases {

@@ -114,6 +114,7 @@ func homes() map[string][]string {
 		"github.com/aws/aws-sdk-go-v2":    {"pipelines/cloud"},
 		"github.com/aws/smithy-go":        {"pipelines/cloud"},
 		"golang.org/x/oauth2":             {"pipelines/cloud"},
+		"github.com/moby/buildkit":        {"pipelines/build", "pipelines/policy"},
 		// Keys and envelopes are opened in one place.
 		"github.com/secure-systems-lab/go-securesystemslib": {"pipelines/attest"},
 		// The generated reference is read from the commands themselves.

@@ -52,7 +52,7 @@ func schemaJSON(s *jsonschema.Schema) ([]byte, error) {
 func sections() []string {
 	return []string{
 		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "Registry", "TagRule",
-		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder",
+		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy",
 	}
 }
 
@@ -65,6 +65,7 @@ func places() map[string]string {
 		"Registry": "registries.NAME", "TagRule": "tags[]",
 		"Environment": "environments.NAME", "Refs": "environments.NAME.refs", "Promote": "environments.NAME.promote",
 		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
+		"Policy": "policy",
 	}
 }
 

@@ -66,9 +66,9 @@ func NewBase(text string) (Base, error) {
 	return b, nil
 }
 
-// Bases lists the images that a build of the target takes content from, in the order of the file. Stages that the target
-// does not need are left out, as BuildKit does not build them. A name may depend on the platform: then all of them are
-// listed. Faults have [fault.Usage] and name the line.
+// Bases lists the images that a build of the target takes content from, in the order of the file. Stages that the
+// target does not need are left out, as BuildKit does not build them. A name may depend on the platform: then all of
+// them are listed. Faults have [fault.Usage] and name the line.
 //
 // The image of a "# syntax=" line is not among them: it is a program of the builder.
 func (d *Dockerfile) Bases(in Inputs) ([]Base, error) {

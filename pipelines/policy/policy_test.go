@@ -82,7 +82,8 @@ func TestBasesAreThoseThatTheBuildTakes(t *testing.T) {
 		"default of the expansion": {"FROM ${A:-alpine}\n", policy.Inputs{}, []string{"1 FROM alpine"}},
 		"an ARG from another":      {"ARG V=3\nARG I=alpine:$V\nFROM $I\n", policy.Inputs{}, []string{"3 FROM alpine:3"}},
 		"an ARG after FROM does not count": {
-			"ARG V=3\nFROM alpine:$V AS a\nARG V=4\nFROM busybox:$V\nCOPY --from=a / /\n", policy.Inputs{},
+			"ARG V=3\nFROM alpine:$V AS a\nARG V=4\nFROM busybox:$V\nCOPY --from=a / /\n",
+			policy.Inputs{},
 			[]string{"2 FROM alpine:3", "4 FROM busybox:3"},
 		},
 		"copied from an image": {

@@ -20,9 +20,9 @@ type Edit struct {
 	Text       string
 }
 
-// Pin returns the edits that make the file name the digest for a base of it, and keep every other byte. An old digest is
-// replaced where it stands: in the instruction, or in the ARG that it comes from. Without an old one, tag and digest are
-// put behind the name; tag is the base's own, or what the digest was asked for. in is what the base was found with. The
+// Pin returns the edits that make the file name the digest for a base of it, and keep every other byte. An old digest
+// is replaced where it stands: in the instruction, or in the ARG that it comes from. Without an old one, tag and digest
+// are put behind the name; tag is the base's own, or what the digest was asked for. in is what the base was found with. The
 // error wraps [ErrNotLiteral] when there is no place whose change has that effect.
 func (d *Dockerfile) Pin(b Base, in Inputs, tag, digest string) ([]Edit, error) {
 	places := []span{{b.Line, b.last}}
@@ -88,8 +88,8 @@ func replaceAll(text []byte, old, replacement string) []Edit {
 	}
 }
 
-// findImage is the place of the base's reference as a whole word; -1 is none. In its own instruction, other than FROM, it
-// stands behind from=.
+// findImage is the place of the base's reference as a whole word; -1 is none. In its own instruction, other than FROM,
+// it stands behind from=.
 func findImage(text []byte, b Base, own bool) int {
 	for at := 0; at < len(text); {
 		i := bytes.Index(text[at:], []byte(b.Image))
@@ -131,7 +131,8 @@ func (d *Dockerfile) bytes(lines span) (start, end int) {
 }
 
 // PinYAML returns the edit that replaces a digest in a YAML file: on the line of the value, or, as the value may be
-// elsewhere by an anchor, where it stands alone in the file. The error wraps [ErrNotLiteral] when the place is not found.
+// elsewhere by an anchor, where it stands alone in the file. The error wraps [ErrNotLiteral] when there is no such
+// place.
 func PinYAML(content []byte, line int, old, digest string) ([]Edit, error) {
 	all := replaceAll(content, old, digest)
 	lineOf := func(e Edit) int { return bytes.Count(content[:e.Start], []byte("\n")) + 1 }
