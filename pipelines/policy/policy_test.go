@@ -102,22 +102,26 @@ func TestBasesAreThoseThatTheBuildTakes(t *testing.T) {
 			"FROM later AS a\nFROM alpine AS later\nFROM a\n", policy.Inputs{}, []string{"1 FROM later"},
 		},
 		"mounted": {
-			"FROM scratch\nRUN --mount=type=cache,target=/c \\\n  --mount=type=bind,from=busybox,target=/b \\\n  x\n", policy.Inputs{},
+			"FROM scratch\nRUN --mount=type=cache,target=/c \\\n  --mount=type=bind,from=busybox,target=/b \\\n  x\n",
+			policy.Inputs{},
 			[]string{"2 RUN --mount busybox"},
 		},
 		"on build": {
 			"FROM scratch AS a\nONBUILD COPY --from=evil /x /x\nFROM a\n", policy.Inputs{}, []string{"2 COPY --from evil"},
 		},
 		"by the platform": {
-			"FROM base-amd64 AS amd64\nFROM base-arm64 AS arm64\nFROM ${TARGETARCH}\n", policy.Inputs{},
+			"FROM base-amd64 AS amd64\nFROM base-arm64 AS arm64\nFROM ${TARGETARCH}\n",
+			policy.Inputs{},
 			[]string{"1 FROM base-amd64", "2 FROM base-arm64"},
 		},
 		"by one platform": {
 			"FROM base-amd64 AS amd64\nFROM base-arm64 AS arm64\nFROM ${TARGETARCH}\n",
-			policy.Inputs{Platforms: platforms(t, "linux/arm64/v8")}, []string{"2 FROM base-arm64"},
+			policy.Inputs{Platforms: platforms(t, "linux/arm64/v8")},
+			[]string{"2 FROM base-arm64"},
 		},
 		"by whatever platform builds": {
-			"FROM tool-$BUILDARCH\n", policy.Inputs{Platforms: platforms(t, "linux/amd64")},
+			"FROM tool-$BUILDARCH\n",
+			policy.Inputs{Platforms: platforms(t, "linux/amd64")},
 			[]string{"1 FROM tool-amd64", "1 FROM tool-arm64"},
 		},
 		"another escape": {"# escape=`\nFROM `\n  alpine\n", policy.Inputs{}, []string{"2 FROM alpine"}},

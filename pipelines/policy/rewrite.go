@@ -22,8 +22,8 @@ type Edit struct {
 
 // Pin returns the edits that make the file name the digest for a base of it, and keep every other byte. An old digest
 // is replaced where it stands: in the instruction, or in the ARG that it comes from. Without an old one, tag and digest
-// are put behind the name; tag is the base's own, or what the digest was asked for. in is what the base was found with. The
-// error wraps [ErrNotLiteral] when there is no place whose change has that effect.
+// are put behind the name; tag is the base's own, or what the digest was asked for. in is what the base was found with.
+// The error wraps [ErrNotLiteral] when there is no place whose change has that effect.
 func (d *Dockerfile) Pin(b Base, in Inputs, tag, digest string) ([]Edit, error) {
 	places := []span{{b.Line, b.last}}
 	for _, a := range d.args {
