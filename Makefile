@@ -43,7 +43,7 @@ endif
 CHOICE := $(if $(COMPONENT),--component '$(COMPONENT)') $(if $(ENV),--env '$(ENV)')
 
 .PHONY: docker-login
-docker-login: ## Log Docker in, with GITHUB_USERNAME and GITHUB_TOKEN, the AWS CLI or gcloud
+docker-login: ## Log Docker in, with GITHUB_USERNAME and GITHUB_TOKEN, or the chains of AWS and Google
 	@scripts/docker-login.sh
 
 .PHONY: docker-build

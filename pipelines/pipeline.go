@@ -119,16 +119,21 @@ func repositoryOptions(o Options) []facts.Option {
 // Reach says how registries are reached from now on, for callers whose credentials or sandbox depend on the project.
 func (p *Pipeline) Reach(o registry.Options) { p.client = newClient(p.Config, o) }
 
+// Insecure tells whether the configuration lets a host be reached over plain HTTP.
+func (p *Pipeline) Insecure(host string) bool { return insecure(p.Config, host) }
+
+func insecure(c *config.Config, host string) bool {
+	for _, r := range c.Registries {
+		if r.Host() == host && r.Insecure {
+			return true
+		}
+	}
+	return false
+}
+
 // newClient lets the configuration say which hosts may be reached without TLS.
 func newClient(c *config.Config, o registry.Options) *registry.Client {
-	o.Insecure = func(host string) bool {
-		for _, r := range c.Registries {
-			if r.Host() == host && r.Insecure {
-				return true
-			}
-		}
-		return false
-	}
+	o.Insecure = func(host string) bool { return insecure(c, host) }
 	return registry.NewClient(o)
 }
 

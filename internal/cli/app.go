@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -206,20 +204,32 @@ func (a *app) explicit(ctx context.Context, p *pipelines.Pipeline) (registry.Exp
 	if err != nil {
 		return nil, err
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.process.Stdin, 1<<20)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", err)
-	}
-	password := strings.TrimRight(line, "\r\n")
-	if password == "" {
-		return nil, fault.New(fault.Usage, "--password-stdin", "echo $TOKEN | berth … --username NAME --password-stdin",
-			"standard input is empty")
+	password, err := a.password()
+	if err != nil {
+		return nil, err
 	}
 	if err := plan.RequireSet(p.Config, chosen); err != nil {
 		return nil, err
 	}
 	host := p.Config.Registries[chosen.Registry].Host()
 	return registry.Explicit{host: {Username: a.flags.username, Password: password, Source: "--password-stdin"}}, nil
+}
+
+// maxPassword is more than any password, token or key has, in bytes.
+const maxPassword = 1 << 20
+
+// password reads --password-stdin to its end, as a key of Google's is a file of many lines.
+func (a *app) password() (string, error) {
+	text, err := io.ReadAll(io.LimitReader(a.process.Stdin, maxPassword))
+	if err != nil {
+		return "", fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		return "", fault.New(fault.Usage, "--password-stdin", "echo $TOKEN | berth … --username NAME --password-stdin",
+			"standard input is empty")
+	}
+	return password, nil
 }
 
 // screen shows progress on standard error: one living line on a terminal, plain lines elsewhere, nothing with --quiet

@@ -159,6 +159,9 @@ func (c *Credentials) find(ctx context.Context, host string, l *lookup) (Credent
 	note := ""
 	for _, s := range c.sources {
 		l.cred, l.err = s.Credential(ctx, host)
+		if end := l.cred.Expires; l.err == nil && !end.IsZero() && !c.clock().Before(end) {
+			l.cred = Credential{Note: "the login from " + l.cred.Source + " expired at " + end.UTC().Format(time.RFC3339)}
+		}
 		if l.err != nil || !l.cred.Anonymous() {
 			break
 		}

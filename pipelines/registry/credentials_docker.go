@@ -2,10 +2,13 @@ package registry
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
@@ -78,11 +81,27 @@ func stored(ctx context.Context, store credentials.Store, host, source string) (
 		if found != auth.EmptyCredential {
 			return Credential{
 				Username: found.Username, Password: found.Password, IdentityToken: found.RefreshToken,
-				AccessToken: found.AccessToken, Source: source,
+				AccessToken: found.AccessToken, Source: source, Expires: expiry(host, found.Username, found.Password),
 			}, nil
 		}
 	}
 	return Credential{}, nil
+}
+
+// expiry is when a token of ECR ends, as the token itself says: a login of yesterday must not stand before a chain that
+// can get one of today. It is zero for whatever else a password is, as AWS promises nothing about the form.
+func expiry(host, user, password string) time.Time {
+	if KindOf(host) != ECR || user != "AWS" {
+		return time.Time{}
+	}
+	text, err := base64.StdEncoding.DecodeString(password)
+	var token struct {
+		Expiration int64 `json:"expiration"`
+	}
+	if err != nil || json.Unmarshal(text, &token) != nil || token.Expiration <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(token.Expiration, 0)
 }
 
 // dockerNames are the keys under which Docker's configuration may keep the login of a host, the one that Docker writes

@@ -1,8 +1,11 @@
 package registry_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
@@ -87,5 +90,26 @@ func TestDockerAuthConfig(t *testing.T) {
 		if fault.CodeOf(err) != fault.Credentials || strings.Contains(err.Error()+fault.NextOf(err), "hunter2") {
 			t.Errorf("%s: %v", broken, err)
 		}
+	}
+}
+
+// Docker keeps yesterday's token of ECR. It must not stand before a chain that can get one of today.
+func TestAnExpiredTokenInDockersConfigurationIsPassedOver(t *testing.T) {
+	t.Parallel()
+	const host = "339954290315.dkr.ecr.us-west-2.amazonaws.com"
+	end := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	token := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"payload":"x","type":"DATA_KEY","expiration":%d}`, end.Unix()))
+	auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + token))
+	env := environment(map[string]string{"DOCKER_CONFIG": dockerConfig(t, `{"auths":{"`+host+`":{"auth":"`+auth+`"}}}`)})
+	for now, want := range map[time.Time]string{end.Add(-time.Hour): token, end: "fresh"} {
+		c := registry.NewCredentialsAt(func() time.Time { return now }, registry.DockerConfig(env),
+			registry.Explicit{host: {Username: "AWS", Password: "fresh"}})
+		if got, err := c.For(t.Context(), host); err != nil || got.Password != want {
+			t.Errorf("at %s: %s, %v", now, got.Password, err)
+		}
+	}
+	alone := registry.NewCredentialsAt(func() time.Time { return end }, registry.DockerConfig(env))
+	if got, err := alone.For(t.Context(), host); err != nil || !strings.Contains(got.Note, "expired at 2026-01-02T03:04:05Z") {
+		t.Errorf("%v %q, %v", got, got.Note, err)
 	}
 }

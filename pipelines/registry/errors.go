@@ -72,7 +72,7 @@ func (r *Repository) fault(ctx context.Context, op operation, err error) error {
 		f.Err, f.Code, f.Retryable, f.Next = cause{p.Error(), err}, fault.Unavailable, true, nextLater
 		return f
 	}
-	r.unanswered(f, err)
+	r.unanswered(ctx, f, err)
 	return f
 }
 
@@ -127,6 +127,9 @@ func (r *Repository) loginHint(ctx context.Context, h hints) string {
 	hint := fill(h.login, r.host, r.name)
 	c, err := r.client.credentials.For(ctx, r.host) // known by now: nothing is looked up
 	if err != nil || c.Anonymous() {
+		if c.Note != "" {
+			hint = c.Note + ";\n" + hint
+		}
 		return hint
 	}
 	refused := fmt.Sprintf("the registry refused user %q from %s: check the password there", c.Username, c.Source)
@@ -140,7 +143,7 @@ func (r *Repository) loginHint(ctx context.Context, h hints) string {
 const passwordStdin = "--password-stdin"
 
 // unanswered fills in the fault when no answer came from the registry.
-func (r *Repository) unanswered(f *fault.Error, err error) {
+func (r *Repository) unanswered(ctx context.Context, f *fault.Error, err error) {
 	kind := KindOf(r.host)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
 	_, name := errors.AsType[x509.HostnameError](err)
@@ -151,7 +154,7 @@ func (r *Repository) unanswered(f *fault.Error, err error) {
 		f.Err = cause{"not found", errors.Join(ErrNotFound, err)}
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		f.Err = cause{"the registry wants a login and there are no credentials for " + r.host, err}
-		f.Code, f.Next = fault.Credentials, fill(kind.hints().login, r.host, r.name)
+		f.Code, f.Next = fault.Credentials, r.loginHint(ctx, kind.hints())
 	case errors.Is(err, http.ErrSchemeMismatch):
 		f.Err = cause{"the registry answered plain HTTP to HTTPS", err}
 		f.Code, f.Next = fault.Unavailable, "if that is meant, set insecure: true for this registry in berth.yaml"

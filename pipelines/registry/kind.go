@@ -106,7 +106,8 @@ func (k Kind) hints() hints {
 			missing: "check the owner's name: GHCR creates a package on its first push, but never an owner",
 		}
 	case ECR:
-		login := "log in: aws ecr get-login-password --region REGION | docker login --username AWS --password-stdin HOST"
+		login := "log in to AWS, for example: aws sso login; or keep a token for 12 hours: berth registry login HOST, or\n" +
+			"aws ecr get-login-password --region REGION | docker login --username AWS --password-stdin HOST"
 		return hints{
 			login: login,
 			write: login + "\nthe identity needs ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, " +
@@ -115,8 +116,8 @@ func (k Kind) hints() hints {
 		}
 	case GCR:
 		return hints{
-			login: "log in: gcloud auth print-access-token | docker login --username oauth2accesstoken " +
-				"--password-stdin https://HOST",
+			login: "log in to Google: gcloud auth application-default login, or keep a token for an hour:\n" +
+				"gcloud auth print-access-token | docker login --username oauth2accesstoken --password-stdin https://HOST",
 			write: "grant the account roles/artifactregistry.writer on the repository",
 			missing: "create it: gcloud artifacts repositories create REPOSITORY --repository-format=docker " +
 				"(for gcr.io: gcloud artifacts docker upgrade migrate)",

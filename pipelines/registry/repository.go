@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
-
-	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // ErrNotFound is wrapped by an error only when the registry said 404: the tag, digest or repository is not there.
@@ -33,7 +32,7 @@ type Repository struct {
 }
 
 // String is the full name, "host/repository".
-func (r *Repository) String() string { return r.host + "/" + r.name }
+func (r *Repository) String() string { return strings.TrimSuffix(r.host+"/"+r.name, "/") }
 
 // Host is the registry's host, with its port.
 func (r *Repository) Host() string { return r.host }
@@ -114,17 +113,8 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 
 // Account is the user name of the credential in use at this host, "" when anonymous. It sends no request.
 func (r *Repository) Account(ctx context.Context) (string, error) {
-	cred, err := r.client.credentials.For(ctx, r.host)
-	if err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if f, ok := errors.AsType[*fault.Error](err); ok {
-			return "", f
-		}
-		return "", &fault.Error{Op: "read the credentials for", Subject: r.host, Err: err, Code: fault.Credentials}
-	}
-	return cred.Username, nil
+	cred, err := r.client.Credential(ctx, r.host)
+	return cred.Username, err
 }
 
 // isManifest tells content that goes to the manifest endpoint from blobs, by media type.

@@ -66,6 +66,7 @@ func setup(env *testscript.Env) error {
 	env.Vars = append(env.Vars, "GOCACHE="+local.GOCACHE, "GOMODCACHE="+local.GOMODCACHE)
 	env.Vars = append(env.Vars, gitEnv()...)
 	env.Values[runningKey{}] = &serving{}
+	env.Values[journalKey{}] = new(*journal)
 	return nil
 }
 
