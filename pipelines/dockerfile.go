@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,7 +96,35 @@ func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.Dockerfil
 		return c, p.Config.Fault(append(key, "file"), "name a Dockerfile of the repository, relative to berth.yaml",
 			"%w", err)
 	}
-	return c, nil
+	return c, p.checkStages(key, c, d)
+}
+
+// checkStages reads the Dockerfile, and refuses a target and arguments that it does not have.
+func (p *Pipeline) checkStages(key []string, c build.DockerfileComponent, d config.Dockerfile) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return p.Config.Fault(append(key, "file"), "", "%w", err)
+	}
+	defer file.Close()
+	stages, err := build.ReadStages(file)
+	if err != nil {
+		return fault.New(fault.Usage, c.File, "correct the Dockerfile", "%w", err)
+	}
+	if !stages.HasTarget(c.Target) {
+		named := strings.Join(slices.DeleteFunc(stages.Names, func(s string) bool { return s == "" }), ", ")
+		if named == "" {
+			named = "none with a name"
+		}
+		return p.Config.Fault(append(key, "target"), "name a stage of "+c.File+": "+named,
+			"the Dockerfile has no stage %q", c.Target)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Args)) {
+		if !stages.Takes(name) {
+			return p.Config.Fault(append(key, "args", name), "remove it, or add to "+c.File+": ARG "+name,
+				"the Dockerfile declares no ARG %s, but %s", name, strings.Join(append(stages.Args, "no other"), ", "))
+		}
+	}
+	return nil
 }
 
 // dockerBuild builds a component from its Dockerfile.
@@ -109,6 +139,13 @@ func (b builder) dockerBuild(
 		if _, own := c.Args[arg]; !own {
 			c.Args[arg] = value
 		}
+	}
+	size, err := build.ContextSize(ctx, c)
+	if err != nil {
+		return image.Index{}, &fault.Error{Op: "read the build context of", Subject: name, Err: err, Code: fault.Usage}
+	}
+	if warning := size.Warning(name); warning != "" {
+		b.pipeline.warn(warning)
 	}
 	layouts, err := b.dockerfiles.BuildDockerfile(ctx, c, platforms, b.options("images"))
 	if err != nil {

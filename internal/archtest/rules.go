@@ -115,6 +115,9 @@ func homes() map[string][]string {
 		"github.com/aws/smithy-go":        {"pipelines/cloud"},
 		"golang.org/x/oauth2":             {"pipelines/cloud"},
 		"github.com/moby/buildkit":        {"pipelines/build", "pipelines/policy"},
+		// The client of the daemon is heavy: only who builds with it links it.
+		"github.com/moby/buildkit/client":  {"pipelines/build/buildkit"},
+		"github.com/moby/buildkit/session": {"pipelines/build/buildkit"},
 		// Keys and envelopes are opened in one place.
 		"github.com/secure-systems-lab/go-securesystemslib": {"pipelines/attest"},
 		// The generated reference is read from the commands themselves.

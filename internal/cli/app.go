@@ -15,7 +15,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/berth-sh/berth/pipelines"
-	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/cloud"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
@@ -91,8 +90,8 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 		return usage(cmd, "--format %q is neither table nor json", a.flags.format)
 	case a.flags.passwordStdin && a.flags.username == "":
 		return usage(cmd, "--password-stdin needs --username")
-	case a.flags.builder != "" && a.flags.builder != builderGo && a.flags.builder != builderDagger:
-		return usage(cmd, "--builder %q is neither go nor dagger", a.flags.builder)
+	case !a.knownBuilder():
+		return usage(cmd, "--builder %q is none of %s", a.flags.builder, strings.Join(builders(), ", "))
 	case a.flags.goImage != "" && a.flags.builder != builderDagger:
 		return usage(cmd, "--go-image is for --builder dagger")
 	case a.flags.username != "" && !a.flags.passwordStdin:
@@ -147,13 +146,7 @@ func (a *app) open() (*pipelines.Pipeline, error) {
 func (a *app) openBuilding() (*pipelines.Pipeline, error) {
 	o := a.options()
 	o.Progress, o.Warn = a.screen()
-	if a.flags.builder == builderDagger {
-		engine := build.NewSession(io.Discard, build.EngineOptions{
-			Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup),
-		})
-		a.closers = append(a.closers, engine.Close)
-		o.Toolchain = engine
-	}
+	a.build(&o)
 	return pipelines.Open(o)
 }
 

@@ -1,17 +1,67 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"io"
+	"slices"
 
-const (
-	builderGo     = "go"
-	builderDagger = "dagger"
+	"github.com/spf13/cobra"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/build/buildkit"
+	"github.com/berth-sh/berth/pipelines/cloud"
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
-// builderFlags choose where Go components are built.
+const (
+	builderAuto     = "auto"
+	builderGo       = "go"
+	builderDocker   = "docker"
+	builderBuildKit = "buildkit"
+	builderDagger   = "dagger"
+)
+
+func builders() []string {
+	return []string{builderAuto, builderGo, builderDocker, builderBuildKit, builderDagger}
+}
+
+// builderFlags choose where components are built.
 func (a *app) builderFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.flags.builder, "builder", builderGo, "where Go components are built: go or dagger")
+	cmd.Flags().StringVar(&a.flags.builder, "builder", builderAuto,
+		"what builds: dagger builds everything in its engine; all others build Go components with the go command,\n"+
+			"and Dockerfiles with docker (buildx), buildkit, or, with auto or go, the first of these and dagger that answers")
 	cmd.Flags().StringVar(&a.flags.goImage, "go-image", "",
 		"image with the Go toolchain for --builder dagger; default: golang of the pinned version")
 	_ = cmd.RegisterFlagCompletionFunc("builder",
-		cobra.FixedCompletions([]string{builderGo, builderDagger}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions(builders(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (a *app) knownBuilder() bool {
+	return a.flags.builder == "" || slices.Contains(builders(), a.flags.builder)
+}
+
+// build chooses what builds.
+func (a *app) build(o *pipelines.Options) {
+	docker, kit := build.NewBuildx(a.process.Environ), buildkit.New(a.lookup, a.pullAccount)
+	switch a.flags.builder {
+	case builderDagger:
+		engine := build.NewSession(io.Discard, build.EngineOptions{
+			Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup),
+		})
+		a.closers = append(a.closers, engine.Close)
+		o.Toolchain = engine
+	case builderDocker:
+		o.Dockerfiles = []pipelines.DockerfileBuilder{docker}
+	case builderBuildKit:
+		o.Dockerfiles = []pipelines.DockerfileBuilder{kit}
+	default:
+		o.Dockerfiles = []pipelines.DockerfileBuilder{docker, kit}
+	}
+}
+
+// pullAccount gives BuildKit the account at the registry of a base image.
+func (a *app) pullAccount(ctx context.Context, host string) (registry.Credential, error) {
+	sources := append(registry.DefaultSources(nil, a.lookup), cloud.Sources(cloud.Options{})...)
+	return registry.NewCredentials(sources...).For(ctx, host)
 }

@@ -65,7 +65,7 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 	if g.tool != nil {
 		return g.tool, nil
 	}
-	path, ok := lookPath(g.env)
+	path, ok := lookPath(g.env, "go")
 	if !ok {
 		return nil, fault.New(fault.Usage, "go", "install Go from https://go.dev/dl/ and put its bin folder into PATH",
 			"the go command is not in PATH")
@@ -118,8 +118,8 @@ func notUsable(path string, err error) error {
 	}
 }
 
-// lookPath finds go in the PATH of an environment, which need not be that of this process.
-func lookPath(env []string) (string, bool) {
+// lookPath finds a program in the PATH of an environment, which need not be that of this process.
+func lookPath(env []string, program string) (string, bool) {
 	list := ""
 	for _, s := range env {
 		if v, ok := strings.CutPrefix(s, "PATH="); ok {
@@ -130,7 +130,7 @@ func lookPath(env []string) (string, bool) {
 		if !filepath.IsAbs(dir) {
 			continue // a command in the current folder is never meant
 		}
-		if path, err := exec.LookPath(filepath.Join(dir, "go")); err == nil {
+		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
 			return path, true
 		}
 	}

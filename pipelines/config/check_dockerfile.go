@@ -42,24 +42,29 @@ func (c *Config) checkDockerfile(at []string, d Dockerfile) error {
 
 func (c *Config) checkCache(at, list []string) error {
 	for i, entry := range list {
-		if !cacheEntry(entry) {
-			return c.Fault(append(at, fmt.Sprint(i)),
-				"write for example type=registry,ref=ghcr.io/acme/cache:web", "%q is not a cache", entry)
+		if _, err := CacheFields(entry); err != nil {
+			return c.Fault(append(at, fmt.Sprint(i)), "write for example type=registry,ref=ghcr.io/acme/cache:web", "%w", err)
 		}
 	}
 	return nil
 }
 
-// cacheEntry reports whether a text is what docker buildx takes: fields NAME=VALUE, type among them.
-func cacheEntry(s string) bool {
-	fields, err := csv.NewReader(strings.NewReader(s)).Read()
-	typed := false
+// CacheFields reads where a cache is, "type=registry,ref=…", as docker buildx does.
+func CacheFields(entry string) (map[string]string, error) {
+	fields, err := csv.NewReader(strings.NewReader(entry)).Read()
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a cache: %w", entry, err)
+	}
+	out := map[string]string{}
 	for _, f := range fields {
 		name, value, ok := strings.Cut(f, "=")
 		if !ok || name == "" || value == "" {
-			return false
+			return nil, fmt.Errorf("%q is not a cache: %q is not NAME=VALUE", entry, f)
 		}
-		typed = typed || name == "type"
+		out[strings.ToLower(name)] = value
 	}
-	return err == nil && typed
+	if out["type"] == "" {
+		return nil, fmt.Errorf("%q is not a cache: it has no type", entry)
+	}
+	return out, nil
 }
