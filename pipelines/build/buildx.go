@@ -20,8 +20,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/image"
 )
 
-// Buildx builds Dockerfiles with the docker program and its plugin buildx, on the builder that buildx has selected. It is
-// safe for concurrent use.
+// Buildx builds Dockerfiles with the docker program and its plugin buildx, on the builder that buildx has selected. It
+// is safe for concurrent use.
 type Buildx struct{ environ []string }
 
 // NewBuildx makes a builder. The environment, as [os.Environ] gives it, says where docker is and which daemon, context
@@ -51,8 +51,8 @@ func (b *Buildx) Ready(ctx context.Context) error {
 		return fmt.Errorf("docker buildx: the daemon does not answer: %w", err)
 	}
 	if !strings.Contains(status, "io.containerd.snapshotter") {
-		return errors.New("docker buildx: the daemon's own builder cannot write OCI images without the containerd image store;" +
-			" make one that can: docker buildx create --use --driver docker-container")
+		return errors.New("docker buildx: the daemon's own builder cannot write OCI images without containerd's image" +
+			" store; make one that can: docker buildx create --use --driver docker-container")
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ func (t *Transcript) add(line string) {
 	}
 }
 
-// Tail is the error of the build as a reader needs it: the summary of the failing step, else the last lines, else cause.
+// Tail is the error of the build as a reader needs it: the summary of the failing step, else the last lines, else the
+// cause.
 func (t *Transcript) Tail(cause error) error {
 	t.add(string(t.part))
 	t.part = nil

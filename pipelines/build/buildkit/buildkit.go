@@ -80,7 +80,8 @@ func (b *Builder) BuildDockerfile(
 ) ([]string, error) {
 	address, err := b.address()
 	if err != nil {
-		return nil, fault.New(fault.Usage, c.Name, "start buildkitd, and set BUILDKIT_HOST to its address", "BuildKit: %w", err)
+		return nil, fault.New(fault.Usage, c.Name, "start buildkitd, and set BUILDKIT_HOST to its address",
+			"BuildKit: %w", err)
 	}
 	layout := filepath.Join(o.Out, c.Name+".tar")
 	solve, err := b.solve(c, platforms, o, layout)

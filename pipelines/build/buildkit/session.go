@@ -83,7 +83,8 @@ func (b *Builder) present(s build.Secret) error {
 		return fmt.Errorf("secret %s: %w", s.ID, err)
 	}
 	if info.Size() > secretsprovider.MaxSecretSize {
-		return fmt.Errorf("secret %s: %s has %d bytes, more than %d", s.ID, s.File, info.Size(), secretsprovider.MaxSecretSize)
+		return fmt.Errorf("secret %s: %s has %d bytes, more than %d",
+			s.ID, s.File, info.Size(), secretsprovider.MaxSecretSize)
 	}
 	return nil
 }
