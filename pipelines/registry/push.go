@@ -31,6 +31,9 @@ type PushOptions struct {
 	// Progress, when not nil, is told what happened to each piece of content. It may be called from several
 	// goroutines at once. What is below a manifest that was present is not told.
 	Progress func(desc ocispec.Descriptor, event Event)
+	// Known, when not nil, answers whether the repository has a piece of content where that is known, or where asking is
+	// not worth a request: what is sent twice does no harm.
+	Known func(desc ocispec.Descriptor) (there, known bool)
 	// Concurrency is the number of pieces under way; 0 is 8.
 	Concurrency int
 }
@@ -81,6 +84,11 @@ type destination struct {
 
 // Exists implements content.ReadOnlyStorage.
 func (d *destination) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	if d.options.Known != nil {
+		if there, known := d.options.Known(desc); known {
+			return there, nil
+		}
+	}
 	ok, err := d.remote.Exists(ctx, desc)
 	if ok && d.options.Mounts != nil && !isManifest(desc) {
 		d.options.Mounts.found(d.repository.host, desc.Digest, d.repository.name)
@@ -147,6 +155,9 @@ func (d *destination) mount(ctx context.Context, desc ocispec.Descriptor, from s
 func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body io.Reader) error {
 	policy := d.repository.client.policy
 	for attempt := 0; ; attempt++ {
+		if late, ok := body.(*lateBlob); ok {
+			late.begin()
+		}
 		// The bare reader hides its type, so that nothing below seeks it and sends it into the broken session.
 		err := d.remote.Push(ctx, desc, struct{ io.Reader }{body})
 		if err == nil {

@@ -1,0 +1,189 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+)
+
+// Copier copies graphs of manifests and blobs from one repository to another, byte for byte. Blobs stream through, or
+// are mounted within one registry; manifests are read once. What the copier itself has read or written is not asked
+// for again. It is safe for concurrent use, and made for one run.
+type Copier struct {
+	from, to *Repository
+	mounts   *Mounts
+
+	mu    sync.Mutex
+	read  map[digest.Digest][]byte
+	known map[digest.Digest]bool // manifests that are at the target for sure
+}
+
+// NewCopier returns a copier between two repositories. The copiers of one run share mounts.
+func NewCopier(from, to *Repository, mounts *Mounts) *Copier {
+	return &Copier{from: from, to: to, mounts: mounts, read: map[digest.Digest][]byte{}, known: map[digest.Digest]bool{}}
+}
+
+// From is the source.
+func (c *Copier) From() *Repository { return c.from }
+
+// To is the target.
+func (c *Copier) To() *Repository { return c.to }
+
+// Read reads a manifest or a small blob, such as an image's configuration, at the source and verifies its digest. It is
+// kept in memory, so that copying does not read it again.
+func (c *Copier) Read(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	c.mu.Lock()
+	raw, ok := c.read[desc.Digest]
+	c.mu.Unlock()
+	if ok {
+		return raw, nil
+	}
+	raw, err := c.readOnce(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read[desc.Digest] = raw
+	return raw, nil
+}
+
+func (c *Copier) readOnce(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	if isManifest(desc) {
+		raw, _, err := c.from.Manifest(ctx, desc.Digest.String())
+		return raw, err
+	}
+	op := operation{verb: "read", ref: desc.Digest.String()}
+	if desc.Size > maxManifest {
+		return nil, c.from.fault(ctx, op, errors.New("the blob is too large to be read into memory"))
+	}
+	body, err := c.from.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := content.ReadAll(body, desc)
+	_ = body.Close() // it was read to its end
+	return raw, c.from.fault(ctx, op, err)
+}
+
+// Copy brings a manifest and everything below it to the target, children first and no tag. A manifest that is there is
+// complete: registries take one only after what it names. Nothing is copied within one repository.
+func (c *Copier) Copy(ctx context.Context, root ocispec.Descriptor) (Uploaded, error) {
+	if c.from.String() == c.to.String() || c.isKnown(root.Digest) {
+		return Uploaded{}, nil
+	}
+	there, err := c.to.Exists(ctx, root)
+	if err != nil {
+		return Uploaded{}, err
+	}
+	if there {
+		c.know(root.Digest)
+		return Uploaded{}, nil
+	}
+	sent, err := c.to.Push(ctx, source{c}, root, PushOptions{
+		Mounts: c.mounts,
+		Known:  c.answer,
+		Progress: func(desc ocispec.Descriptor, _ Event) {
+			if isManifest(desc) {
+				c.know(desc.Digest)
+			}
+		},
+	})
+	return sent, err
+}
+
+// answer says what need not be asked of the target. A manifest that is sent again does no harm, and below a root that
+// is missing most are; their blobs are asked for one by one.
+func (c *Copier) answer(desc ocispec.Descriptor) (there, known bool) {
+	switch {
+	case isManifest(desc):
+		return c.isKnown(desc.Digest), true
+	case c.from.host == c.to.host:
+		c.mounts.found(c.to.host, desc.Digest, c.from.name)
+		return false, true // to mount it is one request, as to ask is
+	case desc.MediaType == ocispec.MediaTypeImageConfig:
+		return false, true // each image has its own
+	default:
+		return false, c.mounts.claimed(c.to.host, desc.Digest)
+	}
+}
+
+func (c *Copier) isKnown(d digest.Digest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[d]
+}
+
+func (c *Copier) know(d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[d] = true
+}
+
+// source is what a copier gives to a push: manifests from memory, blobs opened when they are first read.
+type source struct{ c *Copier }
+
+// Exists implements content.ReadOnlyStorage.
+func (s source) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	return s.c.from.Exists(ctx, desc)
+}
+
+// Fetch implements content.ReadOnlyStorage.
+func (s source) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	s.c.mu.Lock()
+	raw, ok := s.c.read[desc.Digest]
+	s.c.mu.Unlock()
+	if !ok && isManifest(desc) {
+		var err error
+		if raw, err = s.c.Read(ctx, desc); err != nil {
+			return nil, err
+		}
+		ok = true
+	}
+	if ok {
+		return io.NopCloser(bytes.NewReader(raw)), nil
+	}
+	return &lateBlob{open: sync.OnceValues(func() (io.ReadCloser, error) { return s.c.from.Fetch(ctx, desc) })}, nil
+}
+
+// lateBlob is a blob that the source is asked for only when it is needed: one that is mounted is not.
+type lateBlob struct {
+	open  func() (io.ReadCloser, error)
+	begun atomic.Bool
+}
+
+// begin asks the source in the background, while the target opens an upload.
+func (b *lateBlob) begin() {
+	if b.begun.CompareAndSwap(false, true) {
+		go func() { _, _ = b.open() }() // Read reports the error
+	}
+}
+
+// Read implements io.Reader.
+func (b *lateBlob) Read(p []byte) (int, error) {
+	b.begun.Store(true)
+	body, err := b.open()
+	if err != nil {
+		return 0, err
+	}
+	return body.Read(p)
+}
+
+// Close implements io.Closer.
+func (b *lateBlob) Close() error {
+	if !b.begun.Load() {
+		return nil
+	}
+	body, err := b.open()
+	if err != nil {
+		return nil //nolint:nilerr // Read has reported it, and there is nothing to close
+	}
+	return body.Close()
+}
