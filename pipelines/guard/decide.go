@@ -17,7 +17,9 @@ func decide(x *Candidate, tag version.Tag, now held) (Tag, *plan.Refusal) {
 	}
 	if tag.Class == version.ClassVersion {
 		if now.digest != "" {
-			return out, refuseMove(x, tag, now)
+			r := refuseMove(x, tag, now)
+			out.Action, out.Reason = ActionRefused, r.Reason
+			return out, r
 		}
 		out.Action, out.Reason = ActionCreated, "new"
 		return out, nil
@@ -50,15 +52,27 @@ func orUnknown(s string) string {
 	return s
 }
 
+// name is the version of what a tag names, or its digest where it has none.
+func (h held) name() string {
+	if h.version != nil {
+		return h.version.String()
+	}
+	return Short(h.digest)
+}
+
 // decideFloating moves a floating tag forward only: releases by version, branch builds by the time of their commit.
 func decideFloating(x *Candidate, tag version.Tag, now held) (Action, string) {
 	switch {
+	case x.Kept[tag.Name] != "":
+		return ActionKept, x.Kept[tag.Name]
 	case x.Dirty && !tag.Dirty:
 		return ActionKept, "uncommitted work moves no floating tag"
 	case x.Release && x.Version.Prerelease() != "":
 		return ActionKept, "a pre-release moves no floating tag"
 	case now.digest == "":
 		return ActionCreated, "new"
+	case x.Back:
+		return ActionMoved, "back from " + now.name()
 	case tag.Dirty:
 		return ActionMoved, "names uncommitted work"
 	}

@@ -47,6 +47,10 @@ type Candidate struct {
 	Dirty bool
 	// Wanted are the tags that it should get.
 	Wanted []version.Tag
+	// Back lets floating tags move to an older image: a rollback.
+	Back bool
+	// Kept are floating tags that stay where they are for a reason of the caller's: name → reason.
+	Kept map[string]string
 	// Fresh says how an image comes to a version tag of its own, for a refusal.
 	Fresh string
 
@@ -69,6 +73,8 @@ const (
 	ActionMoved Action = "moved"
 	// ActionKept tags were left where they are, for the reason given.
 	ActionKept Action = "kept"
+	// ActionRefused tags name another digest and never move: nothing is done at all.
+	ActionRefused Action = "refused"
 )
 
 // Tag is one tag and what happens to it.

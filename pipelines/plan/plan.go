@@ -178,12 +178,12 @@ func tagsFor(
 	default:
 		fields.Branch = ref.Name
 	}
-	return version.Tags(c, at, rules[i], immutable(c, environment), fields)
+	return version.Tags(c, at, rules[i], Immutable(c, environment), fields)
 }
 
-// immutable lists the globs over tags that never move in an environment: its own, and those of the environments that
+// Immutable lists the globs over tags that never move in an environment: its own, and those of the environments that
 // share its registry, and so its repositories.
-func immutable(c *config.Config, environment string) []string {
+func Immutable(c *config.Config, environment string) []string {
 	var globs []string
 	prefix := c.Registries[c.Environments[environment].Registry].Prefix
 	for _, name := range c.EnvironmentNames() {

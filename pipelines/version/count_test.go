@@ -1,0 +1,69 @@
+package version_test
+
+import (
+	"testing"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+func TestCounted(t *testing.T) {
+	t.Parallel()
+	f := version.Fields{Version: semver.MustParse("1.4.0")}
+	for _, c := range []struct {
+		template, tag string
+		n             int
+	}{
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc2", 2},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc10", 10},
+		{"{n}-v{version}", "7-v1.4.0", 7},
+		{"staging-v{version}-rc{n}", "staging-v1.4.1-rc2", 0},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc02", 0},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc0", 0},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc-1", 0},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc", 0},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc2-fix", 0},
+		{"v{version}-rc{n}", "chart-v1.4.0-rc2", 0},
+		{"v{version}-rc{n}-x", "v1.4.0-rc-x", 0},
+	} {
+		template, err := version.ParseTemplate(c.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, ok := template.Counted(c.tag, f); n != c.n && ok || ok != (c.n > 0) {
+			t.Errorf("%s in %s: %d, %v; want %d", c.tag, c.template, n, ok, c.n)
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		template, tag string
+		want          bool
+	}{
+		{"staging-v{version}-rc{n}", "staging-v1.0.0-rc1", true},
+		{"staging-v{version}-rc{n}", "v1.0.0", false},
+		{"v{version}", "v1.0.0", true},
+		{"v{version}", "v1.0.0-rc.1", true},
+		{"v{version}", "v1.0.0_build.7", true},
+		{"v{version}", "chart-v1.0.0", false},
+		{"v{version}", "v1.0", false},
+		{"v{major}.{minor}", "v1.0", true},
+		{"dev-{sha}", "dev-0a1b2c3", true},
+		{"dev-{sha}", "dev-0a1b2c3-dirty", true},
+		{"dev-{sha}", "dev-latest", false},
+		{"feature-{branch}", "feature-auth", true},
+		{"latest", "latest", true},
+		{"latest", "latest2", false},
+	} {
+		template, err := version.ParseTemplate(c.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := template.Matches(c.tag); got != c.want {
+			t.Errorf("%s of %s: %v", c.tag, c.template, got)
+		}
+	}
+}
