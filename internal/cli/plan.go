@@ -70,10 +70,11 @@ func (a *app) showPlan(pl plan.Plan, out string) error {
 	if out == "" {
 		return nil
 	}
-	return a.savePlan(pl, out)
+	return a.saveJSON(pl, out)
 }
 
-func (a *app) savePlan(pl plan.Plan, out string) error {
+// saveJSON saves a plan.
+func (a *app) saveJSON(pl any, out string) error {
 	var b bytes.Buffer
 	if err := report.JSON(&b, pl); err != nil {
 		return err
@@ -109,8 +110,17 @@ func (a *app) loadPlan(file string) (plan.Plan, error) {
 	return pl, nil
 }
 
-func decode(data []byte, pl *plan.Plan) error {
+// loadJSON reads what saveJSON wrote.
+func (a *app) loadJSON(file string, into any) error {
+	data, err := os.ReadFile(a.path(file))
+	if err != nil {
+		return err
+	}
+	return decode(data, into)
+}
+
+func decode(data []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	return dec.Decode(pl)
+	return dec.Decode(into)
 }

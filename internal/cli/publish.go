@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
-	"github.com/berth-sh/berth/pipelines/publish"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -83,7 +83,7 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 		return err
 	}
 	if f.planTo != "" {
-		if err := a.savePlan(pl, f.planTo); err != nil {
+		if err := a.saveJSON(pl, f.planTo); err != nil {
 			return err
 		}
 	}
@@ -95,10 +95,7 @@ func (a *app) publish(cmd *cobra.Command, f publishFlags) error {
 		return err
 	}
 	receipt.Sandbox = a.flags.sandbox
-	if err := a.summarise(receipt); err != nil {
-		// The images are published: a page that cannot be written must not make a job repeat that.
-		_, _ = fmt.Fprintf(a.process.Stderr, "warning: no summary in GITHUB_STEP_SUMMARY: %v\n", err)
-	}
+	a.summarise(receipt.Markdown)
 	return a.show(receipt, receipt.Text)
 }
 
@@ -161,9 +158,16 @@ func tagNames(tags []version.Tag) string {
 	return strings.Join(names, ", ")
 }
 
-// summarise appends the receipt to the page of a GitHub Actions run.
+// summarise appends a receipt to the page of a GitHub Actions run. What was done is done: a page that cannot be written
+// must not make a job repeat it.
+func (a *app) summarise(markdown func(io.Writer) error) {
+	if err := a.appendSummary(markdown); err != nil {
+		_, _ = fmt.Fprintf(a.process.Stderr, "warning: no summary in GITHUB_STEP_SUMMARY: %v\n", err)
+	}
+}
+
 // Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary
-func (a *app) summarise(r publish.Receipt) error {
+func (a *app) appendSummary(markdown func(io.Writer) error) error {
 	file, ok := a.lookup("GITHUB_STEP_SUMMARY")
 	if !ok || file == "" {
 		return nil
@@ -172,7 +176,7 @@ func (a *app) summarise(r publish.Receipt) error {
 	if err != nil {
 		return err
 	}
-	err = r.Markdown(f)
+	err = markdown(f)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

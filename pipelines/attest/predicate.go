@@ -124,6 +124,9 @@ type Promotion struct {
 	CI *Run `json:"ci,omitempty"`
 	// Rollback tells that tags were moved back.
 	Rollback bool `json:"rollback,omitempty"`
+	// MovedFrom are the digests that the tags named before a rollback: tag → digest. Until there is another version, these
+	// images are not promoted by themselves again.
+	MovedFrom map[string]string `json:"movedFrom,omitempty"`
 	// At is when, in UTC.
 	At time.Time `json:"promotedAt"`
 }

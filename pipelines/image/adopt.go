@@ -88,7 +88,7 @@ func (a *archive) find(
 	}
 	for _, d := range manifests {
 		switch {
-		case isAttestation(d):
+		case IsAttestation(d):
 			continue
 		case isIndex(d.MediaType):
 			var index ocispec.Index
@@ -119,9 +119,9 @@ func (a *archive) find(
 	return nil
 }
 
-// isAttestation tells BuildKit's provenance and SBOM documents, which stand beside the images in its index.
+// IsAttestation tells BuildKit's provenance and SBOM documents, which stand beside the images in its index.
 // Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
-func isAttestation(d ocispec.Descriptor) bool {
+func IsAttestation(d ocispec.Descriptor) bool {
 	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
 		(d.Platform != nil && d.Platform.OS == "unknown")
 }

@@ -24,15 +24,8 @@ func (p Plan) Text(w io.Writer) error {
 			}
 		}
 	}
-	for i, t := range []*report.Table{head, images, tags} {
-		if i > 0 {
-			if _, err := fmt.Fprintln(w); err != nil {
-				return err
-			}
-		}
-		if err := t.Text(w); err != nil {
-			return err
-		}
+	if err := report.Tables(w, head, images, tags); err != nil {
+		return err
 	}
 	if p.Dirty {
 		_, err := fmt.Fprintf(w, "\nuncommitted: %s; floating tags stay where they are\n", files(p.Changed))

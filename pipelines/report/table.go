@@ -94,3 +94,18 @@ func Size(n int64) string {
 		return fmt.Sprintf("%.1f MB", float64(n)/1000_000)
 	}
 }
+
+// Tables writes tables with an empty line between them.
+func Tables(w io.Writer, tables ...*Table) error {
+	for i, t := range tables {
+		if i > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+		if err := t.Text(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}

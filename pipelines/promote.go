@@ -1,0 +1,114 @@
+package pipelines
+
+import (
+	"context"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/berth-sh/berth/pipelines/attest"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/promote"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// PromoteRequest says what to promote.
+type PromoteRequest struct {
+	promote.Request
+	// Plan is a saved plan that is to be carried out exactly; nil plans anew. PlanName names it in messages.
+	Plan     *promote.Plan
+	PlanName string
+	// Signer signs the records; nil leaves them unsigned.
+	Signer *attest.Signer
+}
+
+// PromotePlan looks at both environments and decides what a promotion or rollback would do.
+func (p *Pipeline) PromotePlan(ctx context.Context, r PromoteRequest) (promote.Plan, error) {
+	_, work, err := p.preparePromotion(ctx, r)
+	if err != nil {
+		return promote.Plan{}, err
+	}
+	return work.Plan, nil
+}
+
+// Promote brings images from one environment to another, or rolls an environment back.
+func (p *Pipeline) Promote(ctx context.Context, r PromoteRequest) (promote.Receipt, error) {
+	promoter, work, err := p.preparePromotion(ctx, r)
+	if err != nil {
+		return promote.Receipt{}, err
+	}
+	return promoter.Apply(ctx, work)
+}
+
+func (p *Pipeline) preparePromotion(ctx context.Context, r PromoteRequest) (*promote.Promoter, *promote.Work, error) {
+	promoter, err := p.promoter(ctx, p.client, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	request := r.Request
+	if r.Plan != nil {
+		request = requestOf(*r.Plan)
+	}
+	work, err := promoter.Prepare(ctx, request)
+	if err == nil && r.Plan != nil {
+		err = work.Same(*r.Plan, "--plan "+r.PlanName)
+	}
+	return promoter, work, err
+}
+
+// requestOf is the request that a saved plan answers: its images, by digest where they were found without a tag.
+func requestOf(pl promote.Plan) promote.Request {
+	r := promote.Request{To: pl.Environment, Rollback: pl.Rollback}
+	for _, x := range pl.Images {
+		r.Components = append(r.Components, x.Component)
+		if v, err := semver.StrictNewVersion(x.Version); err == nil && pl.Rollback {
+			r.Version = v
+		}
+		switch {
+		case pl.Rollback:
+		case x.SourceTag == "":
+			r.From = append(r.From, x.Source+"@"+x.Digest)
+		default:
+			r.From = append(r.From, x.Source+":"+x.SourceTag)
+		}
+	}
+	return r
+}
+
+func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r PromoteRequest) (*promote.Promoter, error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return promote.New(promote.Options{
+		Config: p.Config,
+		Checkout: promote.Checkout{
+			Commit: s.facts.Commit, Version: s.base, Released: p.releasedCommit, Descends: p.repository.DescendsFrom,
+		},
+		Open:     client.Repository,
+		Standing: p.standing,
+		Signer:   r.Signer,
+		Now:      p.options.Now,
+		Progress: p.options.Progress,
+	}), nil
+}
+
+// releasedCommit is the commit that the git tag of a version names, "" when there is none.
+func (p *Pipeline) releasedCommit(ctx context.Context, v *semver.Version) (string, error) {
+	tags, err := p.repository.Tags(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := version.GitTag(p.Config.Version.GitTag, v)
+	for _, t := range tags {
+		if t.Name == name {
+			return t.Commit, nil
+		}
+	}
+	return "", nil
+}
+
+// standing tells how far an image is approved.
+func (p *Pipeline) standing(_ context.Context, s promote.Subject) (promote.Standing, error) {
+	return promote.Standing{}, fault.New(fault.Failed, "environment "+s.To, "", "approvals cannot be checked yet")
+}

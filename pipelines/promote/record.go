@@ -1,0 +1,165 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+
+	"github.com/berth-sh/berth/pipelines/attest"
+	"github.com/berth-sh/berth/pipelines/facts"
+	"github.com/berth-sh/berth/pipelines/guard"
+	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/version"
+)
+
+// attachRecords attaches the record of the promotion to each image that gets a tag. It comes before the tags, so that
+// none ever names an image without a record; a run that breaks off between the two is finished by the next one.
+func (p *Promoter) attachRecords(ctx context.Context, w *Work) error {
+	return each(ctx, w.jobs, func(ctx context.Context, j *job) error {
+		if !j.candidate.Changes() {
+			return nil
+		}
+		said, err := p.promotion(ctx, w, j)
+		if err != nil {
+			return err
+		}
+		if known, err := p.recorded(ctx, j, said); err != nil || known {
+			return err
+		}
+		statement, err := attest.NewStatement(j.target.String(), j.picked.desc.Digest, said)
+		if err != nil {
+			return err
+		}
+		document, err := attest.Sign(ctx, statement, p.Signer)
+		if err != nil {
+			return err
+		}
+		desc, err := attest.Attach(ctx, recorder{j.target, p.mounts, j.picked.desc.Digest}, j.picked.desc, document)
+		if err != nil {
+			return fmt.Errorf("record the promotion: %w", err)
+		}
+		j.record = desc.Digest.String()
+		p.Progress.Emit("record", j.target.String(), guard.Short(j.record))
+		return nil
+	})
+}
+
+// promotion is what the record says.
+func (p *Promoter) promotion(ctx context.Context, w *Work, j *job) (*attest.Promotion, error) {
+	who, err := j.target.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &attest.Promotion{
+		Project: p.Config.Project, Component: j.component, Who: who, From: w.route.from, To: w.route.to,
+		Source: j.source.String(), Target: j.target.String(), Version: j.version.String(),
+		Commit: j.found.said.Revision, Tags: []string{}, Approvals: j.standing.Held, CI: p.Run,
+		Rollback: w.route.Rollback, At: p.Now().UTC(),
+	}
+	if out.Approvals == nil {
+		out.Approvals = []attest.Evidence{}
+	}
+	for _, t := range j.candidate.Tags {
+		switch t.Action {
+		case guard.ActionMoved:
+			if w.route.Rollback {
+				if out.MovedFrom == nil {
+					out.MovedFrom = map[string]string{}
+				}
+				out.MovedFrom[t.Name] = t.Held
+			}
+			out.Tags = append(out.Tags, t.Name)
+		case guard.ActionCreated, guard.ActionUnchanged:
+			out.Tags = append(out.Tags, t.Name)
+		}
+	}
+	return out, nil
+}
+
+// recorded tells whether a run that was interrupted among the tags has left the same record.
+func (p *Promoter) recorded(ctx context.Context, j *job, said *attest.Promotion) (bool, error) {
+	begun := slices.ContainsFunc(j.candidate.Tags, func(t guard.Tag) bool { return t.Action == guard.ActionUnchanged })
+	if !begun || said.Rollback {
+		return false, nil
+	}
+	records, err := promotions(ctx, j.target, j.picked.desc.Digest)
+	for _, r := range records {
+		if r.To == said.To && r.From == said.From && !r.Rollback && slices.Equal(r.Tags, said.Tags) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// promotions reads the records of an image.
+func promotions(ctx context.Context, r *registry.Repository, d digest.Digest) ([]*attest.Promotion, error) {
+	listed, err := attest.List(ctx, r, d, attest.PromotionType)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	var out []*attest.Promotion
+	for _, a := range listed {
+		if said, ok := a.Predicate.(*attest.Promotion); ok {
+			out = append(out, said)
+		}
+	}
+	return out, err
+}
+
+// keepRolledBack keeps floating tags where a rollback left them, when the image that it took them from is promoted
+// again: a late job must not undo it. Another version moves them.
+func (p *Promoter) keepRolledBack(ctx context.Context, j *job) error {
+	x := j.candidate
+	released := false
+	for _, t := range x.Wanted {
+		released = released || t.Class == version.ClassVersion && j.seen[t.Name] == x.Digest()
+	}
+	if !released || x.Back || j.settled {
+		return nil // an image that never was here cannot have been taken back
+	}
+	read := map[string][]*attest.Promotion{}
+	for _, t := range x.Wanted {
+		now := j.seen[t.Name]
+		if t.Class != version.ClassFloating || now == "" || now == x.Digest() {
+			continue
+		}
+		if _, ok := read[now]; !ok {
+			var err error
+			if read[now], err = promotions(ctx, j.target, digest.Digest(now)); err != nil {
+				return err
+			}
+		}
+		for _, r := range read[now] {
+			if r.Rollback && r.MovedFrom[t.Name] == x.Digest() {
+				if x.Kept == nil {
+					x.Kept = map[string]string{}
+				}
+				x.Kept[t.Name] = fmt.Sprintf("a rollback to %s of commit %s took it from this image", r.Version,
+					facts.Short(r.Commit))
+			}
+		}
+	}
+	return nil
+}
+
+// recorder attaches with few requests: a new record is nowhere yet, and its subject is there.
+type recorder struct {
+	*registry.Repository
+
+	mounts  *registry.Mounts
+	subject digest.Digest
+}
+
+// Push implements attest.Repository.
+func (r recorder) Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
+	o registry.PushOptions,
+) (registry.Uploaded, error) {
+	o.Mounts = r.mounts
+	o.Known = func(desc ocispec.Descriptor) (there, known bool) { return desc.Digest == r.subject, true }
+	return r.Repository.Push(ctx, src, root, o)
+}
