@@ -2,11 +2,13 @@ package pipelines
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/berth-sh/berth/pipelines/approve"
 	"github.com/berth-sh/berth/pipelines/attest"
-	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/promote"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/version"
@@ -80,13 +82,23 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 	if err != nil {
 		return nil, err
 	}
+	keys, err := p.keyring()
+	if err != nil {
+		return nil, err
+	}
 	return promote.New(promote.Options{
 		Config: p.Config,
 		Checkout: promote.Checkout{
 			Commit: s.facts.Commit, Version: s.base, Released: p.releasedCommit, Descends: p.repository.DescendsFrom,
 		},
-		Open:     client.Repository,
-		Standing: p.standing,
+		Open: client.Repository,
+		Approved: func(ctx context.Context, s promote.Subject) (approve.Verdict, error) {
+			rules, err := approve.RulesFor(p.Config, keys, s.To)
+			if err != nil {
+				return approve.Verdict{}, err
+			}
+			return approve.Check(ctx, rules, s.Repository, s.Digest, nil, p.options.Now())
+		},
 		Signer:   r.Signer,
 		Now:      p.options.Now,
 		Progress: p.options.Progress,
@@ -108,7 +120,9 @@ func (p *Pipeline) releasedCommit(ctx context.Context, v *semver.Version) (strin
 	return "", nil
 }
 
-// standing tells how far an image is approved.
-func (p *Pipeline) standing(_ context.Context, s promote.Subject) (promote.Standing, error) {
-	return promote.Standing{}, fault.New(fault.Failed, "environment "+s.To, "", "approvals cannot be checked yet")
+// keyring reads the keys of berth.yaml.
+func (p *Pipeline) keyring() (approve.Keyring, error) {
+	return approve.LoadKeys(p.Config, func(name string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(p.Project, filepath.FromSlash(name)))
+	})
 }

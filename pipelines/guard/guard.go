@@ -96,12 +96,20 @@ type Guard struct {
 	// descends tells whether a commit descends from another; false when it is not known here.
 	descends func(ctx context.Context, commit, from string) (bool, error)
 	progress report.Progress
+	wait     func(ctx context.Context, d time.Duration) error
 }
 
 // New returns a guard. descends tells whether a commit descends from another one, which settles the order of commits of
 // the same second; false when that is not known.
 func New(descends func(ctx context.Context, commit, from string) (bool, error), progress report.Progress) *Guard {
-	return &Guard{descends: descends, progress: progress}
+	return &Guard{descends: descends, progress: progress, wait: sleep}
+}
+
+// Waiting returns a guard that waits in another way, such as not at all where nobody else is about.
+func (g *Guard) Waiting(wait func(ctx context.Context, d time.Duration) error) *Guard {
+	other := *g
+	other.wait = wait
+	return &other
 }
 
 // Look asks what tags name.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -75,16 +76,21 @@ func changes(tags []Tag, class version.Class) []Tag {
 	return out
 }
 
-// claim puts the first version tag alone and reads it back, before any other tag is touched: of two publishes of one
-// version at the same moment, all but the last to put it see that they lost, and have changed nothing else. A registry
-// has no way to put a tag only if it does not exist, so that this makes a mixed release unlikely, not impossible.
+// claim puts the first version tag alone, waits, and reads it back, before any other tag is touched. A registry cannot
+// put a tag only if it is absent. But of several runs that all found it absent, the last one to put it stands, and after
+// a wait that is longer than a run takes from its look to its put, all of them see the same winner: the others stop,
+// and have changed nothing else. (This is Fischer's algorithm for mutual exclusion.)
 func (g *Guard) claim(ctx context.Context, candidates []*Candidate) error {
 	i := slices.IndexFunc(candidates, func(x *Candidate) bool { return len(changes(x.Tags, version.ClassVersion)) > 0 })
 	if i < 0 {
 		return nil
 	}
 	x, t := candidates[i], changes(candidates[i].Tags, version.ClassVersion)[0]
+	begun := time.Now()
 	if err := g.put(ctx, x, t); err != nil {
+		return err
+	}
+	if err := g.wait(ctx, min(max(2*time.Since(begun), shortestWait), longestWait)); err != nil {
 		return err
 	}
 	now, err := Resolve(ctx, x.Target, t.Name)
@@ -95,6 +101,23 @@ func (g *Guard) claim(ctx context.Context, candidates []*Candidate) error {
 		return lost(x, t, now)
 	}
 	return nil
+}
+
+// The wait of a claim is twice what the look and the put took, within these bounds.
+const (
+	shortestWait = 25 * time.Millisecond
+	longestWait  = 2 * time.Second
+)
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // lost is the refusal of a version tag that somebody else has just set.

@@ -2,13 +2,12 @@ package promote
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/berth-sh/berth/pipelines/attest"
+	"github.com/berth-sh/berth/pipelines/approve"
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/guard"
@@ -29,7 +28,7 @@ type job struct {
 	version   *semver.Version
 	candidate *guard.Candidate
 	seen      guard.Seen
-	standing  Standing
+	verdict   approve.Verdict
 	sent      registry.Uploaded
 	record    string
 }
@@ -211,6 +210,11 @@ func (p *Promoter) decide(ctx context.Context, w *Work) error {
 	return nil
 }
 
+// changes tells whether any tag would change.
+func (w *Work) changes() bool {
+	return slices.ContainsFunc(w.jobs, func(j *job) bool { return j.candidate.Changes() })
+}
+
 func (w *Work) candidates() (candidates []*guard.Candidate, seen []guard.Seen) {
 	for _, j := range w.jobs {
 		candidates, seen = append(candidates, j.candidate), append(seen, j.seen)
@@ -226,10 +230,7 @@ func (p *Promoter) approvals(ctx context.Context, w *Work) error {
 	}
 	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
 		if j.candidate.Changes() {
-			j.standing, err = p.Standing(ctx, Subject{
-				Component: j.component, Repository: j.source, Digest: j.picked.desc.Digest,
-				From: w.route.from, To: w.route.to, Version: j.version.String(), Commit: j.found.said.Revision,
-			})
+			j.verdict, err = p.Approved(ctx, Subject{j.component, j.source, j.picked.desc.Digest, w.route.to})
 		}
 		return err
 	})
@@ -254,13 +255,14 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 				out = append(out, plan.Refusal{Subject: j.target.String() + ":" + t.Name, Reason: t.Reason, Next: j.candidate.Fresh})
 			}
 		}
-		for _, role := range j.standing.Missing {
-			out = append(out, plan.Refusal{
-				Subject: j.source.String() + "@" + j.picked.desc.Digest.String(),
-				Reason:  fmt.Sprintf("%s has not approved it for %s", role, w.route.to),
-				Next:    j.standing.Next,
-			})
-		}
+		name := j.component + " " + j.version.String()
+		out = append(out, asRefusal(j.verdict.Err(name, j.picked.desc.Digest, w.route.to))...)
+	}
+	if w.route.rule.Signed && p.Signer == nil && w.changes() {
+		out = append(out, plan.Refusal{
+			Subject: "environment " + w.route.to, Reason: "it wants the records of promotions to be signed",
+			Next: "name the key of a recorder or approver: --key KEY",
+		})
 	}
 	return out, nil
 }
@@ -284,16 +286,13 @@ func (p *Promoter) plan(w *Work, refusals []plan.Refusal) Plan {
 			Component: j.component, Source: j.source.String(), SourceTag: j.picked.tag, Reason: j.picked.reason,
 			Digest: j.picked.desc.Digest.String(), Repository: j.target.String(), Version: j.version.String(),
 			Commit: j.found.said.Revision, Platforms: j.found.platforms, Tags: []Tag{},
-			Approvals: j.standing.Held, Missing: j.standing.Missing,
+			Approvals: j.verdict.Evidence(), Missing: []string{},
 		}
 		if x.Platforms == nil {
 			x.Platforms = []string{}
 		}
-		if x.Approvals == nil {
-			x.Approvals = []attest.Evidence{}
-		}
-		if x.Missing == nil {
-			x.Missing = []string{}
+		for _, m := range j.verdict.Missing {
+			x.Missing = append(x.Missing, m.Role)
 		}
 		for _, t := range j.candidate.Tags {
 			x.Tags = append(x.Tags, Tag{Name: t.Name, Class: t.Class, Action: actionOf(t.Action), Reason: t.Reason})

@@ -58,11 +58,8 @@ func (p *Promoter) promotion(ctx context.Context, w *Work, j *job) (*attest.Prom
 	out := &attest.Promotion{
 		Project: p.Config.Project, Component: j.component, Who: who, From: w.route.from, To: w.route.to,
 		Source: j.source.String(), Target: j.target.String(), Version: j.version.String(),
-		Commit: j.found.said.Revision, Tags: []string{}, Approvals: j.standing.Held, CI: p.Run,
+		Commit: j.found.said.Revision, Tags: []string{}, Approvals: j.verdict.Evidence(), CI: p.Run,
 		Rollback: w.route.Rollback, At: p.Now().UTC(),
-	}
-	if out.Approvals == nil {
-		out.Approvals = []attest.Evidence{}
 	}
 	for _, t := range j.candidate.Tags {
 		switch t.Action {

@@ -10,6 +10,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/berth-sh/berth/pipelines/approve"
 	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -34,24 +35,12 @@ type Request struct {
 	Rollback bool
 }
 
-// Standing is how far an image is approved for an environment.
-type Standing struct {
-	// Held are the approvals that count.
-	Held []attest.Evidence
-	// Missing are the roles that have not approved.
-	Missing []string
-	// Next are the commands that would approve, one a line.
-	Next string
-}
-
 // Subject is an image whose approvals are asked for.
 type Subject struct {
 	Component  string
 	Repository *registry.Repository
 	Digest     digest.Digest
-	From, To   string
-	Version    string
-	Commit     string
+	To         string
 }
 
 // Checkout is what git says, as far as a promotion needs it.
@@ -71,14 +60,16 @@ type Options struct {
 	Checkout Checkout
 	// Open returns the repository of a full name.
 	Open func(repository string) (*registry.Repository, error)
-	// Standing tells how far an image is approved.
-	Standing func(ctx context.Context, s Subject) (Standing, error)
+	// Approved says what the approvals of an image at the source are worth for the target.
+	Approved func(ctx context.Context, s Subject) (approve.Verdict, error)
 	// Signer signs the records; nil leaves them unsigned.
 	Signer *attest.Signer
 	// Run is the run of a CI that records name; nil outside of one.
 	Run *attest.Run
 	// Now is the time of records.
 	Now func() time.Time
+	// Wait replaces the wait of a claim, see [guard.Guard.Waiting]; nil is a real one.
+	Wait func(ctx context.Context, d time.Duration) error
 	// Progress is told each finished step.
 	Progress report.Progress
 }
@@ -93,7 +84,11 @@ type Promoter struct {
 
 // New returns a promoter for one run.
 func New(o Options) *Promoter {
-	return &Promoter{Options: o, guard: guard.New(o.Checkout.Descends, o.Progress), mounts: registry.NewMounts()}
+	g := guard.New(o.Checkout.Descends, o.Progress)
+	if o.Wait != nil {
+		g = g.Waiting(o.Wait)
+	}
+	return &Promoter{Options: o, guard: g, mounts: registry.NewMounts()}
 }
 
 // route is a request that was checked against the configuration.
