@@ -43,7 +43,8 @@ at the target before the first tag is set. Running the same command again finish
 	flags.StringVar(&f.to, "to", "", "environment that the images come to")
 	flags.StringVar(&f.version, "version", "", "version to promote or to roll back to; default: the one checked out")
 	flags.StringSliceVar(&f.components, "component", nil, "component, repeatable; default: all")
-	flags.StringSliceVar(&f.from, "from", nil, "tag in the source environment, or REPOSITORY:TAG or REPOSITORY@DIGEST, repeatable")
+	flags.StringSliceVar(&f.from, "from", nil,
+		"tag in the source environment, or REPOSITORY:TAG or REPOSITORY@DIGEST, repeatable")
 	flags.BoolVar(&f.rollback, "rollback", false, "move floating tags back to --version")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show the plan")
 	flags.StringVar(&f.plan, "plan", "", "do exactly what this saved plan says, or fail when the facts changed")

@@ -75,8 +75,8 @@ func (r *Repository) descends(ctx context.Context, commit string, head *object.C
 	return false, nil
 }
 
-// Distance counts the commits that one commit reaches and another does not, and the other way round. known is false when
-// this clone lacks one of them, or when its history ends too early to tell.
+// Distance counts the commits that one commit reaches and another does not, and the other way round. known is false
+// when this clone lacks one of them, or when its history ends too early to tell.
 func (r *Repository) Distance(ctx context.Context, commit, other string) (ahead, behind int, known bool, err error) {
 	if ahead, known, err = r.count(ctx, commit, other); err != nil || !known {
 		return 0, 0, false, err

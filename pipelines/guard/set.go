@@ -77,9 +77,9 @@ func changes(tags []Tag, class version.Class) []Tag {
 }
 
 // claim puts the first version tag alone, waits, and reads it back, before any other tag is touched. A registry cannot
-// put a tag only if it is absent. But of several runs that all found it absent, the last one to put it stands, and after
-// a wait that is longer than a run takes from its look to its put, all of them see the same winner: the others stop,
-// and have changed nothing else. (This is Fischer's algorithm for mutual exclusion.)
+// put a tag only if it is absent. But of several runs that all found it absent, the last one to put it stands, and
+// after a wait that is longer than a run takes from its look to its put, all of them see the same winner: the others
+// stop, and have changed nothing else. (This is Fischer's algorithm for mutual exclusion.)
 func (g *Guard) claim(ctx context.Context, candidates []*Candidate) error {
 	i := slices.IndexFunc(candidates, func(x *Candidate) bool { return len(changes(x.Tags, version.ClassVersion)) > 0 })
 	if i < 0 {

@@ -82,7 +82,8 @@ func configOf(ctx context.Context, c *registry.Copier, desc ocispec.Descriptor) 
 		return config, err
 	}
 	var m ocispec.Manifest
-	if json.Unmarshal(raw, &m) != nil || m.Config.Digest == "" {
+	_ = json.Unmarshal(raw, &m) // what is no manifest has no configuration
+	if m.Config.Digest == "" {
 		return config, nil
 	}
 	raw, err = c.Read(ctx, m.Config)
@@ -102,7 +103,8 @@ func (p *Promoter) check(r route, j *job) []plan.Refusal {
 	}
 	var missing []string
 	for _, want := range p.Config.PlatformsOf(j.component) {
-		if platform, err := image.ParsePlatform(want); err == nil && !slices.Contains(j.found.platforms, image.PlatformString(platform)) {
+		platform, err := image.ParsePlatform(want)
+		if err == nil && !slices.Contains(j.found.platforms, image.PlatformString(platform)) {
 			missing = append(missing, want)
 		}
 	}

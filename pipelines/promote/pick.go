@@ -183,8 +183,7 @@ func (p *Promoter) nothing(r route, from *registry.Repository, v *semver.Version
 	subject := from.String()
 	what := "no image of version " + v.String()
 	if p.Config.Environments[r.from].Promote == nil && !r.Rollback {
-		switch {
-		case commit == "":
+		if commit == "" {
 			return fault.New(fault.Refused, subject, fmt.Sprintf(
 				"check out the commit, tag it %s, or name its image: --from TAG", version.GitTag(p.Config.Version.GitTag, v)),
 				"images of environment %s are named by their commit, and no git tag says which one is version %s", r.from, v)

@@ -34,7 +34,8 @@ type job struct {
 }
 
 // freshVersion is how a fix comes to a version tag of its own.
-const freshVersion = "a released version keeps its bytes; give the other image a version of its own: berth version bump patch"
+const freshVersion = "a released version keeps its bytes; the other image needs a version of its own: " +
+	"berth version bump patch"
 
 // Work is a promotion that was planned, and what was read for it.
 type Work struct {
@@ -190,7 +191,8 @@ func (p *Promoter) tags(r route, j *job, n int) ([]version.Tag, error) {
 		f.Commit = p.Checkout.Commit
 	}
 	at := []string{"environments", r.to, "promote"}
-	tags, err := version.Tags(p.Config, at, config.TagRule{Branch: "**", Set: r.rule.Set}, plan.Immutable(p.Config, r.to), f)
+	rule := config.TagRule{Branch: "**", Set: r.rule.Set}
+	tags, err := version.Tags(p.Config, at, rule, plan.Immutable(p.Config, r.to), f)
 	for i := range tags {
 		tags[i].Rule = "promote: " + tags[i].Template
 	}
@@ -252,7 +254,8 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 		}
 		for _, t := range j.candidate.Tags {
 			if t.Action == guard.ActionRefused {
-				out = append(out, plan.Refusal{Subject: j.target.String() + ":" + t.Name, Reason: t.Reason, Next: j.candidate.Fresh})
+				subject := j.target.String() + ":" + t.Name
+				out = append(out, plan.Refusal{Subject: subject, Reason: t.Reason, Next: j.candidate.Fresh})
 			}
 		}
 		name := j.component + " " + j.version.String()

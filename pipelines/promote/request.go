@@ -116,7 +116,8 @@ func (p *Promoter) route(r Request) (route, error) {
 	}
 	out.rule, out.from = e.Promote, e.Promote.From
 	for _, name := range []string{out.to, out.from} {
-		if err := plan.RequireSet(p.Config, plan.Choice{Environment: name, Registry: p.Config.Environments[name].Registry}); err != nil {
+		chosen := plan.Choice{Environment: name, Registry: p.Config.Environments[name].Registry}
+		if err := plan.RequireSet(p.Config, chosen); err != nil {
 			return out, err
 		}
 	}

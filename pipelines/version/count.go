@@ -23,10 +23,10 @@ func (t Template) aroundCount(f Fields) (head, tail string, err error) {
 	var sides [2]strings.Builder
 	side := 0
 	for _, p := range t.parts {
-		switch {
-		case p.field == "n":
+		switch p.field {
+		case "n":
 			side = 1
-		case p.field == "":
+		case "":
 			sides[side].WriteString(p.literal)
 		default:
 			value, err := f.value(p)
