@@ -27,6 +27,7 @@ require (
 
 require (
 	github.com/moby/patternmatcher v0.6.1 // indirect
+	github.com/secure-systems-lab/go-securesystemslib v0.11.1 // indirect
 )
 
 require (
