@@ -131,8 +131,9 @@ func insecure(c *config.Config, host string) bool {
 	return false
 }
 
-// newClient lets the configuration say which hosts may be reached without TLS.
+// newClient lets the configuration say which hosts may be reached without TLS, and of which kind they are.
 func newClient(c *config.Config, o registry.Options) *registry.Client {
+	o.Kind = func(host string) registry.Kind { return kindIn(c, host) }
 	o.Insecure = func(host string) bool { return insecure(c, host) }
 	return registry.NewClient(o)
 }

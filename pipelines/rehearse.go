@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
@@ -114,6 +115,7 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 	client := registry.NewClient(registry.Options{
 		Transport:   box.Transport(),
 		Credentials: registry.NewCredentials(registry.Explicit{"": account}),
+		Kind:        p.kindOf,
 		UserAgent:   p.options.Registry.UserAgent,
 	})
 	if err := p.publishTwice(ctx, client, pl, images); err != nil {
@@ -167,8 +169,10 @@ func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {
 }
 
 // kindOf is the kind that the configuration gives a host, else the one that its name tells.
-func (p *Pipeline) kindOf(host string) registry.Kind {
-	for _, r := range p.Config.Registries {
+func (p *Pipeline) kindOf(host string) registry.Kind { return kindIn(p.Config, host) }
+
+func kindIn(c *config.Config, host string) registry.Kind {
+	for _, r := range c.Registries {
 		if r.Host() == host && r.Kind != "" {
 			return r.RegistryKind()
 		}

@@ -21,6 +21,8 @@ type Options struct {
 	Credentials *Credentials
 	// Insecure tells whether a host is reached over plain HTTP. Loopback hosts are in any case. nil allows no other.
 	Insecure func(host string) bool
+	// Kind tells the kind of a host, as the configuration may name it; nil is [KindOf].
+	Kind func(host string) Kind
 	// UserAgent goes with every request, for example "berth/1.2.3"; "" is "berth".
 	UserAgent string
 	// Policy says what is retried, how often and after how long. Its zero value is the default policy.
@@ -39,7 +41,8 @@ type Client struct {
 	credentials *Credentials
 	insecure    func(host string) bool
 	policy      *backoff
-	auth        *auth.Client
+	auth        *session
+	kind        func(host string) Kind
 
 	mu           sync.Mutex
 	repositories map[string]*Repository
@@ -56,6 +59,9 @@ func NewClient(o Options) *Client {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
+	if o.Kind == nil {
+		o.Kind = KindOf
+	}
 	if o.Requests == 0 {
 		o.Requests = defaultRequests
 	}
@@ -64,15 +70,17 @@ func NewClient(o Options) *Client {
 	}
 	policy := newBackoff(o.Policy, o.Clock, o.Rand)
 	c := &Client{
-		credentials: o.Credentials, insecure: o.Insecure, policy: policy, repositories: map[string]*Repository{},
+		credentials: o.Credentials, insecure: o.Insecure, policy: policy, kind: o.Kind,
+		repositories: map[string]*Repository{},
 	}
-	c.auth = &auth.Client{
+	login := &auth.Client{
 		Client:     &http.Client{Transport: newTransport(o.Transport, o.Requests, policy)},
 		Header:     http.Header{"User-Agent": {o.UserAgent}},
 		Credential: c.credential,
-		Cache:      auth.NewCache(),
+		Cache:      renewing{Cache: auth.NewCache(), credentials: o.Credentials},
 		ClientID:   "berth",
 	}
+	c.auth = &session{auth: login, credentials: o.Credentials, kind: o.Kind}
 	return c
 }
 

@@ -133,7 +133,7 @@ func (r *Repository) deleteFault(ctx context.Context, op operation, e *errcode.E
 	}
 	f := r.newFault(op, "the registry does not delete over its API ("+answer(e.StatusCode, e.Errors)+")",
 		errors.Join(ErrUnsupported, e))
-	f.Next = fill(deleteHint(KindOf(r.host)), r.host, r.name)
+	f.Next = fill(deleteHint(r.kind()), r.host, r.name)
 	return f
 }
 

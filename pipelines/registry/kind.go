@@ -99,7 +99,7 @@ func (k Kind) hints() hints {
 	switch k {
 	case GHCR:
 		return hints{
-			login: "log in: docker login ghcr.io, with a classic token that has write:packages,\n" +
+			login: "log in: docker login ghcr.io, with a classic token that has write:packages (no fine-grained one),\n" +
 				"or set GITHUB_TOKEN (in GitHub Actions: permissions: packages: write)",
 			write: "use a classic token with write:packages, or in GitHub Actions permissions: packages: write;\n" +
 				"a package that was first pushed by hand must give the repository write access in its settings",
@@ -118,7 +118,8 @@ func (k Kind) hints() hints {
 		return hints{
 			login: "log in to Google: gcloud auth application-default login, or keep a token for an hour:\n" +
 				"gcloud auth print-access-token | docker login --username oauth2accesstoken --password-stdin https://HOST",
-			write: "grant the account roles/artifactregistry.writer on the repository",
+			write: "grant the account roles/artifactregistry.writer on the repository, which must exist;\n" +
+				"for a new project also: gcloud services enable artifactregistry.googleapis.com",
 			missing: "create it: gcloud artifacts repositories create REPOSITORY --repository-format=docker " +
 				"(for gcr.io: gcloud artifacts docker upgrade migrate)",
 		}

@@ -62,7 +62,7 @@ func (c *Client) Login(ctx context.Context, host string) (Credential, error) {
 
 func (r *Repository) noLogin(ctx context.Context) error {
 	f := r.newFault(operation{verb: "log in to"}, "there are no credentials for it", nil)
-	f.Code, f.Next = fault.Credentials, r.loginHint(ctx, KindOf(r.host).hints())
+	f.Code, f.Next = fault.Credentials, r.loginHint(ctx, r.kind().hints())
 	return f
 }
 

@@ -154,6 +154,7 @@ func (d *destination) mount(ctx context.Context, desc ocispec.Descriptor, from s
 // that, because a body is read only once.
 func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body io.Reader) error {
 	policy := d.repository.client.policy
+	refused := false
 	for attempt := 0; ; attempt++ {
 		if late, ok := body.(*lateBlob); ok {
 			late.begin()
@@ -165,6 +166,11 @@ func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body 
 			return nil
 		}
 		asked, again := brokenUpload(err)
+		// A login that expired between the beginning and the end of an upload is renewed by beginning again. A second
+		// refusal is meant.
+		if !again && !refused && expiredInUpload(err) {
+			again, refused = true, true
+		}
 		if !again || attempt+1 >= policy.Attempts || ctx.Err() != nil {
 			return err
 		}
@@ -198,6 +204,15 @@ func brokenUpload(err error) (asked time.Duration, again bool) {
 		return -1, e.Op == "Put" && !errors.Is(err, context.Canceled)
 	}
 	return -1, false
+}
+
+// expiredInUpload tells whether the body was refused because of who sends it, after the registry had begun the upload.
+func expiredInUpload(err error) bool {
+	if errors.Is(err, errRenewed) {
+		return true
+	}
+	e, ok := errors.AsType[*errcode.ErrorResponse](err)
+	return ok && e.Method == http.MethodPut && e.StatusCode == http.StatusUnauthorized
 }
 
 func (d *destination) count(desc ocispec.Descriptor, u Uploaded) {

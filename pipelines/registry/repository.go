@@ -12,7 +12,10 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // ErrNotFound is wrapped by an error only when the registry said 404: the tag, digest or repository is not there.
@@ -87,14 +90,27 @@ func (r *Repository) Tag(ctx context.Context, manifest []byte, desc ocispec.Desc
 	if err == nil {
 		return nil
 	}
+	if !isImmutable(err) {
+		return r.fault(ctx, op, err)
+	}
 	// A lost answer makes the transport put the tag again, and ECR and Quay refuse an immutable tag even with the
 	// same digest. Then the registry has what was wanted.
-	if isImmutable(err) {
-		if now, lookErr := r.remote.Resolve(ctx, tag); lookErr == nil && now.Digest == desc.Digest {
-			return nil
-		}
+	now, lookErr := r.remote.Resolve(ctx, tag)
+	switch {
+	case lookErr == nil && now.Digest == desc.Digest:
+		return nil
+	case lookErr == nil:
+		f := r.newFault(op, fmt.Sprintf("the registry keeps it at %s and refuses %s (%s)", now.Digest, desc.Digest,
+			answered(err)), err)
+		f.Code, f.Next = fault.Refused, "publish under a new version"
+		return f
+	case errors.Is(lookErr, errdef.ErrNotFound):
+		f := r.newFault(op, "the registry refuses a tag of this name ("+answered(err)+")", err)
+		f.Next = "look at the registry's rules for tags"
+		return f
+	default:
+		return r.fault(ctx, op, err)
 	}
-	return r.fault(ctx, op, err)
 }
 
 // Tags lists every tag, in the registry's order. The error wraps [ErrNotFound] when the registry does not know the

@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -46,7 +48,23 @@ func network(requests int) http.RoundTripper {
 		ExpectContinueTimeout: time.Second,
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &proxyError{proxy: proxy.Host, status: resp.StatusCode}
+		},
 	}
+}
+
+// proxyError is a proxy's refusal to connect to a registry; net/http has only a text for it.
+type proxyError struct {
+	proxy  string
+	status int
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy %s answered %d %s", e.proxy, e.status, http.StatusText(e.status))
 }
 
 // budget limits the requests under way at each host. A place is held from sending a request until its answer's headers

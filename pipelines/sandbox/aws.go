@@ -142,6 +142,7 @@ func (s *Sandbox) serveECR(w http.ResponseWriter, r *http.Request, operation, re
 }
 
 func (s *Sandbox) awsToken() map[string]any {
+	s.renewed()
 	return map[string]any{
 		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + s.password())),
 		"expiresAt":          time.Now().Add(tokenLife).Unix(),

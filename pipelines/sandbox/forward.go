@@ -38,6 +38,9 @@ func (s *Sandbox) forward(w http.ResponseWriter, r *http.Request, c call) {
 		inner.URL.RawQuery = q.Encode()
 	}
 	if c.endpoint == "tags" && r.Method == http.MethodGet {
+		q := inner.URL.Query()
+		c.habits.page(q)
+		inner.URL.RawQuery = q.Encode()
 		m := &memo{header: http.Header{}}
 		s.guarded(m, inner, c)
 		m.rename(c).replay(&translated{ResponseWriter: w, prefix: c.folder})
@@ -47,9 +50,10 @@ func (s *Sandbox) forward(w http.ResponseWriter, r *http.Request, c call) {
 }
 
 // translateMount maps the source of a mount. Without the right to read the source there is no mount, and the request
-// begins a plain upload, as the specification wants.
+// begins a plain upload, as the specification wants. So it does where the registry does not mount.
 func (s *Sandbox) translateMount(r *http.Request, c call, q url.Values) {
-	if c.habits.tokens != "" && !s.mayPull(r, q.Get("from")) {
+	unmountable := c.habits.mountless && !s.options.MountBlobs
+	if unmountable || c.habits.tokens != "" && !s.mayPull(r, c.host, q.Get("from")) {
 		q.Del("from")
 		q.Del("mount")
 		return

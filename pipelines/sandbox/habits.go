@@ -25,6 +25,10 @@ type habits struct {
 	explicit bool
 	// undeletable tells that nothing is deleted over the registry API, but over another one of the registry.
 	undeletable bool
+	// pageSize is the most that one page of a list of tags has; 0 means that all come at once.
+	pageSize int
+	// mountless tells that blobs of other repositories are not mounted unless the account asked for that.
+	mountless bool
 }
 
 // refusal is an error answer in the format of the OCI distribution specification.
@@ -36,17 +40,18 @@ type refusal struct {
 func habitsOf(kind registry.Kind) habits {
 	switch kind {
 	case registry.GHCR:
-		return habits{tokens: "/token", undeletable: true}
+		return habits{tokens: "/token", undeletable: true, pageSize: 100}
 	case registry.Quay:
 		return habits{
-			tokens: "/v2/auth", referrers: true,
+			tokens: "/v2/auth", referrers: true, pageSize: 100,
 			immutable: refusal{http.StatusConflict, "TAG_IMMUTABLE", "the tag is immutable and cannot be overwritten"},
 		}
 	case registry.GCR:
-		return habits{tokens: "/v2/token", referrers: true}
+		return habits{tokens: "/v2/token", referrers: true, explicit: true}
 	case registry.ECR:
 		return habits{
 			service: "ecr.amazonaws.com", referrers: true, explicit: true, undeletable: true,
+			pageSize: 100, mountless: true,
 			immutable: refusal{
 				http.StatusBadRequest, "TAG_INVALID",
 				"the image tag already exists and cannot be overwritten because the repository is immutable",
@@ -120,10 +125,13 @@ func (s *Sandbox) serveHost(w http.ResponseWriter, r *http.Request) {
 	if s.serveAWS(w, r, host) {
 		return
 	}
+	if s.throttled(w, host) {
+		return
+	}
 	c := call{host: host, folder: inside, kind: s.options.Kinds(host)}
 	c.habits = habitsOf(c.kind)
 	if c.habits.tokens != "" && r.URL.Path == c.habits.tokens {
-		s.serveToken(w, r)
+		s.serveToken(w, r, c)
 		return
 	}
 	if m := endpoint.FindStringSubmatch(r.URL.Path); m != nil {
@@ -153,7 +161,7 @@ func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call
 	case r.Method == http.MethodDelete && c.endpoint == "manifests" && c.habits.undeletable:
 		undeletable().write(w)
 		return
-	case c.habits.explicit && s.options.RequireRepositories && !s.exists(c.inside()),
+	case c.habits.explicit && s.options.RequireRepositories && !s.created(c),
 		c.endpoint == "tags" && !s.exists(c.inside()):
 		nameUnknown().write(w)
 		return

@@ -9,20 +9,33 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // grant is what a token allows: actions by repository.
 type grant struct {
 	User   string              `json:"sub"`
 	Access map[string][]string `json:"access"`
+	// Host is the registry's, and Logins how often its logins had been forgotten by then.
+	Host   string `json:"aud"`
+	Logins int    `json:"jti"`
 }
 
 // admit answers requests without a valid login, and tells whether this one may go on. Reading needs a login too: the
 // sandbox plays private registries.
 func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 	if c.habits.tokens == "" {
-		if _, password, ok := r.BasicAuth(); ok && password == s.password() {
+		_, password, ok := r.BasicAuth()
+		switch {
+		case ok && password == s.password() && c.kind == registry.ECR && s.demands.of(c.host).expired:
+			expiredPassword().write(w)
+			return false
+		case ok && password == s.password():
 			return true
+		case ok && c.kind == registry.ECR:
+			wrongPassword(c.kind).write(w)
+			return false
 		}
 		service := c.habits.service
 		if service == "" {
@@ -33,7 +46,7 @@ func (s *Sandbox) admit(w http.ResponseWriter, r *http.Request, c call) bool {
 		return false
 	}
 	need := action(r.Method)
-	g, ok := s.token(r)
+	g, ok := s.token(r, c.host)
 	if ok && (c.repository == "" || slices.Contains(g.Access[c.repository], need)) {
 		return true
 	}
@@ -84,23 +97,23 @@ func action(method string) string {
 }
 
 // mayPull tells whether the request's token allows reading another repository, as a mount needs.
-func (s *Sandbox) mayPull(r *http.Request, repository string) bool {
-	g, ok := s.token(r)
+func (s *Sandbox) mayPull(r *http.Request, host, repository string) bool {
+	g, ok := s.token(r, host)
 	return ok && slices.Contains(g.Access[repository], "pull")
 }
 
 // serveToken is the token server. It grants whatever is asked for to whoever knows the password.
-func (s *Sandbox) serveToken(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) serveToken(w http.ResponseWriter, r *http.Request, c call) {
 	user, password, ok := r.BasicAuth()
 	if r.Method != http.MethodGet {
 		refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "ask for a token with GET and Basic authentication"}.write(w)
 		return
 	}
 	if !ok || password != s.password() {
-		unauthorized().write(w)
+		wrongPassword(c.kind).write(w)
 		return
 	}
-	g := grant{User: user, Access: map[string][]string{}}
+	g := grant{User: user, Access: map[string][]string{}, Host: c.host, Logins: s.demands.of(c.host).logins}
 	for _, scopes := range r.URL.Query()["scope"] {
 		for _, scope := range strings.Fields(scopes) {
 			if name, actions, ok := parseScope(scope); ok {
@@ -126,7 +139,7 @@ func parseScope(scope string) (name string, actions []string, ok bool) {
 	return rest[:last], actions, true
 }
 
-// sign makes a token. It is valid as long as this sandbox lives.
+// sign makes a token. It is valid as long as this sandbox lives and its host's logins are not made to expire.
 func (s *Sandbox) sign(g grant) string {
 	body, _ := json.Marshal(g) // strings and slices of them always marshal
 	text := base64.RawURLEncoding.EncodeToString(body)
@@ -139,8 +152,8 @@ func (s *Sandbox) mac(text string) []byte {
 	return h.Sum(nil)
 }
 
-// token reads the grant of a request's bearer token.
-func (s *Sandbox) token(r *http.Request) (grant, bool) {
+// token reads the grant of a request's bearer token for a host.
+func (s *Sandbox) token(r *http.Request, host string) (grant, bool) {
 	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	text, signature, _ := strings.Cut(bearer, ".")
 	if !ok {
@@ -155,5 +168,5 @@ func (s *Sandbox) token(r *http.Request) (grant, bool) {
 	if err != nil || json.Unmarshal(body, &g) != nil {
 		return grant{}, false
 	}
-	return g, true
+	return g, g.Host == host && g.Logins == s.demands.of(host).logins
 }

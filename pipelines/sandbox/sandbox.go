@@ -47,9 +47,12 @@ type Options struct {
 	Immutable map[string][]string
 	// Password of every account; "" is [Password].
 	Password string
-	// RequireRepositories makes ECR hosts answer 404 NAME_UNKNOWN for repositories that nobody created with
-	// [Sandbox.CreateRepository].
+	// RequireRepositories makes hosts of ECR and of Google answer 404 NAME_UNKNOWN for repositories that nobody created
+	// with [Sandbox.CreateRepository]. One of Google's holds many images: it is the project's on gcr.io, and the part
+	// after the project elsewhere.
 	RequireRepositories bool
+	// MountBlobs is ECR's account setting BLOB_MOUNTING, which lets a repository take over blobs of another one.
+	MountBlobs bool
 }
 
 // Sandbox is the embedded registries. Close it to release the lock on its folder.
@@ -61,6 +64,7 @@ type Sandbox struct {
 	server    *http.Server
 	transport *inProcess
 	locks     locks
+	demands   demands
 	tagging   sync.Mutex // makes "is the tag there" and "put the tag" one step for immutable tags
 
 	turn   chan struct{} // holds one value; taken while the state below changes
@@ -291,4 +295,22 @@ func (s *Sandbox) store(kind registry.Kind) http.Handler {
 func (s *Sandbox) exists(inside string) bool {
 	_, err := os.Stat(filepath.Join(s.root, filepath.FromSlash(inside), "index.json"))
 	return err == nil
+}
+
+// created tells whether the repository of a call was created, by hand or by a push that was let through.
+func (s *Sandbox) created(c call) bool {
+	if c.kind != registry.GCR {
+		return s.exists(c.inside())
+	}
+	parts := strings.SplitN(c.repository, "/", 3)
+	depth := 2 // LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE
+	if strings.HasSuffix(c.host, "gcr.io") {
+		depth = 1
+	}
+	if len(parts) <= depth {
+		return false
+	}
+	at := append([]string{s.root, c.folder}, parts[:depth]...)
+	info, err := os.Stat(filepath.Join(at...))
+	return err == nil && info.IsDir()
 }
