@@ -52,6 +52,9 @@ func (p *Pipeline) CanBuild(r BuildRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := p.checkArgs(names); err != nil {
+		return err
+	}
 	return plan.Plan{Refusals: refused}.Err()
 }
 

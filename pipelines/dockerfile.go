@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/policy"
 )
 
 // DockerfileBuilder builds images from Dockerfiles. It is safe for concurrent use.
@@ -96,32 +96,35 @@ func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.Dockerfil
 		return c, p.Config.Fault(append(key, "file"), "name a Dockerfile of the repository, relative to berth.yaml",
 			"%w", err)
 	}
-	return c, p.checkStages(key, c, d)
+	return c, nil
 }
 
-// checkStages reads the Dockerfile, and refuses a target and arguments that it does not have.
-func (p *Pipeline) checkStages(key []string, c build.DockerfileComponent, d config.Dockerfile) error {
-	file, err := os.Open(c.File)
-	if err != nil {
-		return p.Config.Fault(append(key, "file"), "", "%w", err)
-	}
-	defer file.Close()
-	stages, err := build.ReadStages(file)
-	if err != nil {
-		return fault.New(fault.Usage, c.File, "correct the Dockerfile", "%w", err)
-	}
-	if !stages.HasTarget(c.Target) {
-		named := strings.Join(slices.DeleteFunc(stages.Names, func(s string) bool { return s == "" }), ", ")
-		if named == "" {
-			named = "none with a name"
+// checkArgs refuses build arguments that a component's Dockerfile does not declare, which builders drop without a word.
+func (p *Pipeline) checkArgs(names []string) error {
+	for _, name := range names {
+		d := p.Config.Components[name].Dockerfile
+		if d == nil || len(d.Args) == 0 {
+			continue
 		}
-		return p.Config.Fault(append(key, "target"), "name a stage of "+c.File+": "+named,
-			"the Dockerfile has no stage %q", c.Target)
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.Args)) {
-		if !stages.Takes(name) {
-			return p.Config.Fault(append(key, "args", name), "remove it, or add to "+c.File+": ARG "+name,
-				"the Dockerfile declares no ARG %s, but %s", name, strings.Join(append(stages.Args, "no other"), ", "))
+		file, path, _, err := p.readDockerfile(name)
+		if err != nil {
+			return err
+		}
+		declared, err := file.Args()
+		if err != nil {
+			return err
+		}
+		for _, arg := range slices.Sorted(maps.Keys(d.Args)) {
+			if slices.Contains(declared, arg) || policy.BuiltIn(arg) {
+				continue
+			}
+			has := "none"
+			if len(declared) > 0 {
+				has = strings.Join(declared, ", ")
+			}
+			return p.Config.Fault([]string{"components", name, "dockerfile", "args", arg},
+				"remove it, or declare it in "+p.shown(path)+": ARG "+arg,
+				"the Dockerfile declares no ARG %s; it has %s", arg, has)
 		}
 	}
 	return nil

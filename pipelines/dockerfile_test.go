@@ -136,3 +136,16 @@ func TestDockerfilePaths(t *testing.T) {
 		})
 	}
 }
+
+func TestAnArgumentThatTheDockerfileDoesNotTake(t *testing.T) {
+	t.Parallel()
+	p := dockerProject(t, "{dockerfile: {context: src, args: {HTTP_PROXY: x, NOPE: y, OWN: z}}}")
+	p.write("src/Dockerfile", "ARG OWN\nFROM scratch\nARG OTHER=1\nCOPY main.go /\n")
+	failed(t, p.open().CanBuild(pipelines.BuildRequest{}), fault.Usage, "declares no ARG NOPE; it has OTHER, OWN", "src/Dockerfile: ARG NOPE")
+	_, err := p.open().Check()
+	failed(t, err, fault.Usage, "berth.yaml:5:", "ARG NOPE")
+	p.write("src/Dockerfile", "ARG OWN\nFROM scratch\nARG OTHER=1 NOPE\nCOPY main.go /\n")
+	if _, err := p.open().Check(); err != nil {
+		t.Error(err)
+	}
+}
