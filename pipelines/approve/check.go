@@ -65,10 +65,10 @@ func (r Rules) Decide(
 ) Verdict {
 	v := Verdict{Approvals: []Entry{}, Missing: []Missing{}}
 	for _, a := range found {
-		if _, isRevocation := a.Predicate.(*attest.Revocation); isRevocation || a.OfType(attest.RevocationType) {
-			continue
+		_, approval := a.Predicate.(*attest.Approval)
+		if approval || a.Predicate == nil && !a.OfType(attest.RevocationType) && !a.OfType(attest.PromotionType) {
+			v.Approvals = append(v.Approvals, r.judge(ctx, a, now))
 		}
-		v.Approvals = append(v.Approvals, r.judge(ctx, a, now))
 	}
 	r.revoke(ctx, &v, found)
 	for _, e := range ci {
@@ -100,18 +100,14 @@ func (r Rules) judge(ctx context.Context, a attest.Attestation, now time.Time) E
 	if !a.Signed {
 		return reject(StatusUnsigned, "it has no signature")
 	}
-	inRole := r.Keys.keys(func(x Approver) bool { return x.Role == said.Role })
-	if key, err := a.SignedBy(ctx, inRole...); err == nil {
-		e.By = r.Keys.owner(key)
-	} else if key, err := a.SignedBy(ctx, r.Keys.keys(func(Approver) bool { return true })...); err == nil {
-		name, roles := r.Keys.RolesOf(key)
-		e.By = name
-		return reject(StatusWrongRole, "the key of %s is listed for %s, not for %s",
-			name, strings.Join(roles, ", "), said.Role)
-	} else {
+	name, inRole := r.Keys.ApproverOf(ctx, a.Document, said.Role)
+	if name == "" {
 		return reject(StatusForeignKey, "it is signed by no key of berth.yaml, or was changed")
 	}
+	e.By = name
 	switch {
+	case !inRole:
+		return reject(StatusWrongRole, "the key of %s is not listed for the role %s", name, said.Role)
 	case said.Project != r.Project:
 		return reject(StatusOther, "it is for the project %s", said.Project)
 	case said.To != r.To:

@@ -50,7 +50,8 @@ func TestEachRoleIsHeldByAnotherPerson(t *testing.T) {
 		},
 		"the same person in the role that is needed": {
 			[]by{{"alan", "release-manager"}, {"alan's other", "qa"}, {"ada", "release-manager"}},
-			[]approve.Status{same, held, held}, nil,
+			[]approve.Status{same, held, held},
+			nil,
 		},
 		"two in one role":   {[]by{{"alan's other", "qa"}, {"grace", "qa"}}, []approve.Status{held, spare}, []string{"release-manager"}},
 		"not one's role":    {[]by{{"ada", "qa"}, {"grace", "release-manager"}}, []approve.Status{wrong, wrong}, []string{"release-manager", "qa"}},
@@ -120,7 +121,7 @@ func TestReplayedAndForgedApprovalsAreRejected(t *testing.T) {
 		"other target":      {with(func(p *attest.Approval) { p.To = "staging" }), approve.StatusOther, "for staging, not for production"},
 		"other source":      {with(func(p *attest.Approval) { p.From = "dev" }), approve.StatusOther, "from dev, not from staging"},
 		"other project":     {with(func(p *attest.Approval) { p.Project = "x" }), approve.StatusOther, "the project x"},
-		"other role":        {with(func(p *attest.Approval) { p.Role = "release-manager" }), approve.StatusWrongRole, "listed for qa, not for release-manager"},
+		"other role":        {with(func(p *attest.Approval) { p.Role = "release-manager" }), approve.StatusWrongRole, "the key of grace is not listed for the role release-manager"},
 		"expired":           {with(func(p *attest.Approval) { p.Expires = now() }), approve.StatusExpired, "2026-11-21"},
 		"without an end":    {with(func(p *attest.Approval) { p.Expires = time.Time{} }), approve.StatusExpired, ""},
 		"forged":            {forged, approve.StatusForeignKey, "no key of berth.yaml"},

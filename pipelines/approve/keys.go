@@ -1,6 +1,7 @@
 package approve
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,6 +75,28 @@ func loadKey(
 		return attest.PublicKey{}, c.Fault(at, next, "%s: %w", name, err)
 	}
 	return key, nil
+}
+
+// ApproverOf tells whose key has signed a document that speaks in a role, and whether that key is listed for the role.
+// The name is "" when no approver's key has.
+func (r Keyring) ApproverOf(ctx context.Context, d attest.Document, role string) (name string, inRole bool) {
+	if key, err := d.SignedBy(ctx, r.keys(func(a Approver) bool { return a.Role == role })...); err == nil {
+		return r.owner(key), true
+	}
+	if key, err := d.SignedBy(ctx, r.keys(func(Approver) bool { return true })...); err == nil {
+		return r.owner(key), false
+	}
+	return "", false
+}
+
+// RecorderOf tells whose key has signed a record; "" when no recorder's or approver's has.
+func (r Keyring) RecorderOf(ctx context.Context, d attest.Document) string {
+	for _, one := range r.Recorders {
+		if _, err := d.SignedBy(ctx, one.Key); err == nil {
+			return one.Name
+		}
+	}
+	return ""
 }
 
 // keys are those of the approvers that fit.
