@@ -22,6 +22,8 @@ type PromoteRequest struct {
 	PlanName string
 	// Signer signs the records; nil leaves them unsigned.
 	Signer *attest.Signer
+	// CIApprovals are the roles for which the protected environment of this run's CI stands.
+	CIApprovals []string
 }
 
 // PromotePlan looks at both environments and decides what a promotion or rollback would do.
@@ -35,6 +37,9 @@ func (p *Pipeline) PromotePlan(ctx context.Context, r PromoteRequest) (promote.P
 
 // Promote brings images from one environment to another, or rolls an environment back.
 func (p *Pipeline) Promote(ctx context.Context, r PromoteRequest) (promote.Receipt, error) {
+	if err := p.maySign(r); err != nil {
+		return promote.Receipt{}, err
+	}
 	promoter, work, err := p.preparePromotion(ctx, r)
 	if err != nil {
 		return promote.Receipt{}, err
@@ -86,6 +91,11 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 	if err != nil {
 		return nil, err
 	}
+	run := p.run()
+	ci, err := p.fromCI(keys, run, r)
+	if err != nil {
+		return nil, err
+	}
 	return promote.New(promote.Options{
 		Config: p.Config,
 		Checkout: promote.Checkout{
@@ -97,9 +107,10 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 			if err != nil {
 				return approve.Verdict{}, err
 			}
-			return approve.Check(ctx, rules, s.Repository, s.Digest, nil, p.options.Now())
+			return approve.Check(ctx, rules, s.Repository, s.Digest, ci, p.options.Now())
 		},
 		Signer:   r.Signer,
+		Run:      run,
 		Now:      p.options.Now,
 		Progress: p.options.Progress,
 	}), nil

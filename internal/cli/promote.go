@@ -12,9 +12,9 @@ import (
 )
 
 type promoteFlags struct {
-	to, version, plan, planTo string
-	from, components          []string
-	dryRun, rollback          bool
+	to, version, plan, planTo, key string
+	from, components, ci           []string
+	dryRun, rollback               bool
 }
 
 func promoteCommand(a *app) *cobra.Command {
@@ -49,6 +49,9 @@ at the target before the first tag is set. Running the same command again finish
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show the plan")
 	flags.StringVar(&f.plan, "plan", "", "do exactly what this saved plan says, or fail when the facts changed")
 	flags.StringVar(&f.planTo, "plan-out", "", "also save the plan to this file")
+	flags.StringVar(&f.key, "key", "", "sign the records with this private key: a file, or env://VARIABLE")
+	flags.StringSliceVar(&f.ci, "ci-approval", nil,
+		"role that the protected environment of this CI job gives, where promote.ci allows it, repeatable")
 	a.complete(cmd, "to", promotable)
 	a.complete(cmd, "component", func(p *pipelines.Pipeline) []string { return p.Config.ComponentNames() })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.promote(cmd, f) }
@@ -69,6 +72,10 @@ func promotable(p *pipelines.Pipeline) []string {
 func (a *app) promote(cmd *cobra.Command, f promoteFlags) error {
 	request, err := a.promoteRequest(cmd, f)
 	if err != nil {
+		return err
+	}
+	request.CIApprovals = f.ci
+	if request.Signer, err = a.signer(f.key); err != nil {
 		return err
 	}
 	a.flags.env = request.To // a password that is given is for the target
