@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,7 +101,7 @@ func Open(o Options) (*Pipeline, error) {
 	}
 	return &Pipeline{
 		Config: c, Project: resolved(project), options: o, configFile: resolved(file),
-		repository: r, client: newClient(c, o.Registry),
+		repository: r, client: registry.NewClient(configured(c, resolved(project), o.Registry)),
 	}, nil
 }
 
@@ -117,25 +118,34 @@ func repositoryOptions(o Options) []facts.Option {
 }
 
 // Reach says how registries are reached from now on, for callers whose credentials or sandbox depend on the project.
-func (p *Pipeline) Reach(o registry.Options) { p.client = newClient(p.Config, o) }
-
-// Insecure tells whether the configuration lets a host be reached over plain HTTP.
-func (p *Pipeline) Insecure(host string) bool { return insecure(p.Config, host) }
-
-func insecure(c *config.Config, host string) bool {
-	for _, r := range c.Registries {
-		if r.Host() == host && r.Insecure {
-			return true
-		}
-	}
-	return false
+func (p *Pipeline) Reach(o registry.Options) {
+	p.client = registry.NewClient(configured(p.Config, p.Project, o))
 }
 
-// newClient lets the configuration say which hosts may be reached without TLS, and of which kind they are.
-func newClient(c *config.Config, o registry.Options) *registry.Client {
+// Configured fills in what the configuration says about hosts: which are reached without TLS, whose certificates have
+// an authority of their own, and of which kind they are.
+func (p *Pipeline) Configured(o registry.Options) registry.Options {
+	return configured(p.Config, p.Project, o)
+}
+
+func configured(c *config.Config, project string, o registry.Options) registry.Options {
+	at := func(host string) (found config.Registry) {
+		for _, name := range slices.Sorted(maps.Keys(c.Registries)) {
+			r := c.Registries[name]
+			if r.Host() != host {
+				continue
+			}
+			found.Insecure = found.Insecure || r.Insecure
+			if r.CA != "" {
+				found.CA = abs(project, filepath.FromSlash(r.CA))
+			}
+		}
+		return found
+	}
 	o.Kind = func(host string) registry.Kind { return kindIn(c, host) }
-	o.Insecure = func(host string) bool { return insecure(c, host) }
-	return registry.NewClient(o)
+	o.Insecure = func(host string) bool { return at(host).Insecure }
+	o.CA = func(host string) string { return at(host).CA }
+	return o
 }
 
 // locate finds the configuration and the project's folder.

@@ -130,7 +130,7 @@ func (a *app) login(ctx context.Context, args []string) (loggedIn, error) {
 	}
 	o := registryOptions()
 	if p != nil {
-		o.Insecure = p.Insecure
+		o = p.Configured(o)
 	}
 	sources := append(registry.OwnChains(a.lookup), cloud.Sources(cloud.Options{})...)
 	if a.flags.sandbox {

@@ -38,6 +38,9 @@ func (c *Config) checkRegistries() error {
 		if err := c.checkPurpose(append(at, "purpose"), r.Purpose); err != nil {
 			return err
 		}
+		if r.Insecure && r.CA != "" {
+			return c.Fault(append(at, "ca"), "leave out one of the two", "plain HTTP (insecure: true) has no certificate")
+		}
 	}
 	return nil
 }

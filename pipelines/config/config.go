@@ -156,6 +156,9 @@ type Registry struct {
 	Writers []string `yaml:"writers,omitempty"`
 	// Allow plain HTTP to a host that is not loopback.
 	Insecure bool `yaml:"insecure,omitempty"`
+	// PEM file with the authority of the registry's certificate, where it is one of your own. The path starts from the
+	// project. The registry is then reached over HTTPS also on loopback.
+	CA string `yaml:"ca,omitempty"`
 }
 
 // Host is the registry's host, with its port where it has one.

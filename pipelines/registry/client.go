@@ -21,6 +21,9 @@ type Options struct {
 	Credentials *Credentials
 	// Insecure tells whether a host is reached over plain HTTP. Loopback hosts are in any case. nil allows no other.
 	Insecure func(host string) bool
+	// CA names the PEM file with the authority of a host's certificate, "" for those of the system. Such a host is
+	// reached over HTTPS also on loopback. It counts for the real transport only; nil is the system's everywhere.
+	CA func(host string) string
 	// Kind tells the kind of a host, as the configuration may name it; nil is [KindOf].
 	Kind func(host string) Kind
 	// UserAgent goes with every request, for example "berth/1.2.3"; "" is "berth".
@@ -40,6 +43,7 @@ type Options struct {
 type Client struct {
 	credentials *Credentials
 	insecure    func(host string) bool
+	ca          func(host string) string
 	policy      *backoff
 	auth        *session
 	kind        func(host string) Kind
@@ -59,6 +63,9 @@ func NewClient(o Options) *Client {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
+	if o.CA == nil {
+		o.CA = func(string) string { return "" }
+	}
 	if o.Kind == nil {
 		o.Kind = KindOf
 	}
@@ -70,11 +77,11 @@ func NewClient(o Options) *Client {
 	}
 	policy := newBackoff(o.Policy, o.Clock, o.Rand)
 	c := &Client{
-		credentials: o.Credentials, insecure: o.Insecure, policy: policy, kind: o.Kind,
+		credentials: o.Credentials, insecure: o.Insecure, ca: o.CA, policy: policy, kind: o.Kind,
 		repositories: map[string]*Repository{},
 	}
 	login := &auth.Client{
-		Client:     &http.Client{Transport: newTransport(o.Transport, o.Requests, policy)},
+		Client:     &http.Client{Transport: newTransport(o, policy)},
 		Header:     http.Header{"User-Agent": {o.UserAgent}},
 		Credential: c.credential,
 		Cache:      renewing{Cache: auth.NewCache(), credentials: o.Credentials},
@@ -101,11 +108,16 @@ func (c *Client) Repository(name string) (*Repository, error) {
 		return nil, &fault.Error{Subject: name, Err: err, Code: fault.Usage}
 	}
 	r.Client = c.auth
-	r.PlainHTTP = Loopback(host) || c.insecure != nil && c.insecure(host)
+	r.PlainHTTP = c.plain(host)
 	// A registry that cannot delete must not fail an upload: an old fallback index may stay.
 	r.SkipReferrersGC = true
 	c.repositories[name] = &Repository{client: c, host: host, name: path, remote: r}
 	return c.repositories[name], nil
+}
+
+// plain tells whether a host is reached over plain HTTP.
+func (c *Client) plain(host string) bool {
+	return Loopback(host) && c.ca(host) == "" || c.insecure != nil && c.insecure(host)
 }
 
 // credential translates between the names of a host: oras asks for Docker Hub by the host that it really talks to.

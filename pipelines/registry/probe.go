@@ -26,7 +26,7 @@ func (c *Client) Ping(ctx context.Context, host string) error {
 		return &fault.Error{Subject: host, Err: err, Code: fault.Usage}
 	}
 	reg.Client = c.auth
-	reg.PlainHTTP = Loopback(host) || c.insecure != nil && c.insecure(host)
+	reg.PlainHTTP = c.plain(host)
 	err = reg.Ping(ctx)
 	return (&Repository{client: c, host: host}).fault(ctx, operation{verb: "log in to"}, err)
 }

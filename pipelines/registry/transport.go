@@ -2,14 +2,20 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // defaultRequests is the number of requests under way at one host. Registries throttle by account, and eight fill a
@@ -18,21 +24,71 @@ const defaultRequests = 8
 
 // newTransport builds the chain of one client: retries in front of the budget in front of the network. In this order
 // no request holds a place in the budget while it waits to be sent again.
-func newTransport(base http.RoundTripper, requests int, policy *backoff) http.RoundTripper {
+func newTransport(o Options, policy *backoff) http.RoundTripper {
+	base := o.Transport
 	if base == nil {
-		base = network(requests)
+		base = &trusting{ca: o.CA, common: network(o.Requests), own: map[string]*http.Transport{}}
 	}
 	return &retry.Transport{
-		Base:   &budget{base: base, size: requests, hosts: map[string]chan struct{}{}},
+		Base:   &budget{base: base, size: o.Requests, hosts: map[string]chan struct{}{}},
 		Policy: func() retry.Policy { return policy },
 	}
+}
+
+// trusting is the real transport, with one of its own for each host that has an authority of its own: what such an
+// authority signs is trusted for that host alone.
+type trusting struct {
+	ca     func(host string) string
+	common *http.Transport
+
+	mu  sync.Mutex
+	own map[string]*http.Transport
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *trusting) RoundTrip(req *http.Request) (*http.Response, error) {
+	transport, err := t.of(req.URL.Host)
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	return transport.RoundTrip(req)
+}
+
+func (t *trusting) of(host string) (*http.Transport, error) {
+	file := t.ca(host)
+	if file == "" {
+		return t.common, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.own[host]; ok {
+		return known, nil
+	}
+	pem, err := os.ReadFile(file)
+	pool := x509.NewCertPool()
+	if err == nil && !pool.AppendCertsFromPEM(pem) {
+		err = errors.New("it holds no certificate in PEM format")
+	}
+	if err != nil {
+		return nil, &fault.Error{
+			Op: "read the certificate authority of " + host + " from", Subject: file, Err: err, Code: fault.Usage,
+			Next: "name a PEM file under ca: of the registry in berth.yaml",
+		}
+	}
+	transport := t.common.Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	t.own[host] = transport
+	return transport, nil
 }
 
 // network is the real transport. Proxies come from the environment and certificate authorities from the system or
 // SSL_CERT_FILE, both by Go's own rules. An upload has no time limit as a whole, because its size has none; a
 // connection that is dead is noticed by TCP keep-alive, a registry that is silent after the last byte by the header
 // time-out.
-func network(requests int) http.RoundTripper {
+func network(requests int) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: (&net.Dialer{
