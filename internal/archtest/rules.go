@@ -10,7 +10,7 @@ import (
 // road is the order of the core. Packages of one stage do not import each other.
 func road() [][]string {
 	return [][]string{
-		{"config", "facts"}, {"version"}, {"plan"}, {"build"}, {"image"}, {"guard"}, {"publish"}, {"approve"}, {"promote"}, {"audit"},
+		{"config", "facts"}, {"version"}, {"plan"}, {"build"}, {"image"}, {"guard"}, {"publish"}, {"approve"}, {"promote"}, {"audit", "status"},
 	}
 }
 

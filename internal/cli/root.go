@@ -89,7 +89,7 @@ digests on every machine.`,
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	a.globalFlags(root)
 	root.AddCommand(
-		planCommand(a), buildCommand(a), publishCommand(a), promoteCommand(a), registryCommand(a), versionCommand(a),
+		planCommand(a), buildCommand(a), publishCommand(a), promoteCommand(a), statusCommand(a), registryCommand(a), versionCommand(a),
 		sandboxCommand(a), demoCommand(a), rehearseCommand(a), configCommand(a), initCommand(a),
 		baseCommand(a),
 		keyCommand(a),

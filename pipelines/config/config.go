@@ -293,6 +293,18 @@ func (c *Config) TagRulesOf(environment string) []TagRule {
 	return slices.Concat(c.Environments[environment].Tags, c.Tags)
 }
 
+// TemplatesOf lists the templates of all tags that an environment gives its images, by promotion or by any git ref.
+func (c *Config) TemplatesOf(environment string) []string {
+	if promote := c.Environments[environment].Promote; promote != nil {
+		return promote.Set
+	}
+	var out []string
+	for _, rule := range c.TagRulesOf(environment) {
+		out = append(out, rule.Set...)
+	}
+	return out
+}
+
 // WritersOf lists the accounts that may write to an environment; empty means any.
 func (c *Config) WritersOf(environment string) []string {
 	e := c.Environments[environment]

@@ -90,7 +90,7 @@ func (p *Promoter) commitOf(ctx context.Context, r route) (string, error) {
 // templatesOf lists the templates by which an environment's images are found: those of its version tags.
 func templatesOf(c *config.Config, environment string) ([]version.Template, error) {
 	var out []version.Template
-	for _, text := range setsOf(c, environment) {
+	for _, text := range c.TemplatesOf(environment) {
 		t, err := version.ParseTemplate(text)
 		if err != nil {
 			return nil, err
@@ -102,18 +102,6 @@ func templatesOf(c *config.Config, environment string) ([]version.Template, erro
 		}
 	}
 	return out, nil
-}
-
-// setsOf lists all templates of an environment's tags.
-func setsOf(c *config.Config, environment string) []string {
-	if promote := c.Environments[environment].Promote; promote != nil {
-		return promote.Set
-	}
-	var out []string
-	for _, rule := range c.TagRulesOf(environment) {
-		out = append(out, rule.Set...)
-	}
-	return out
 }
 
 // ordered puts the templates first that say most: of a promoted environment those with the version, of one that is
@@ -241,7 +229,7 @@ func (p *Promoter) pickRef(ctx context.Context, r route, from *registry.Reposito
 
 // InEnvironment tells whether a tag is one of those that an environment gives its images.
 func InEnvironment(c *config.Config, environment, tag string) bool {
-	return slices.ContainsFunc(setsOf(c, environment), func(text string) bool {
+	return slices.ContainsFunc(c.TemplatesOf(environment), func(text string) bool {
 		t, err := version.ParseTemplate(text)
 		return err == nil && t.Matches(tag)
 	})

@@ -67,3 +67,30 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		template, tag, version string
+		n                      int
+		ok                     bool
+	}{
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-rc12", "1.4.0", 12, true},
+		{"staging-v{version}-rc{n}", "staging-v1.4.0-beta.1-rc2", "1.4.0-beta.1", 2, true},
+		{"v{version}", "v1.4.0", "1.4.0", 0, true},
+		{"v{version}", "v1.4.0-rc.1", "1.4.0-rc.1", 0, true},
+		{"v{version}", "v01.4.0", "", 0, false},
+		{"v{version}", "chart-v1.4.0", "", 0, false},
+		{"v{major}", "v1", "", 0, true},
+		{"latest", "latest", "", 0, true},
+	} {
+		template, err := version.ParseTemplate(c.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, n, ok := template.Parse(c.tag)
+		if ok != c.ok || n != c.n || (v == nil) != (c.version == "") || v != nil && v.String() != c.version {
+			t.Errorf("%s of %s: %v, %d, %v", c.tag, c.template, v, n, ok)
+		}
+	}
+}
