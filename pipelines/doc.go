@@ -3,7 +3,7 @@
 //
 // The packages below it stand in the order in which data flows, and import only what stands before them:
 //
-//	config, facts → version → plan → build → image → guard → publish → approve → promote
+//	config, facts → version → plan → build → image → guard → publish → approve → promote → status
 //
 // Beside the road stand registry, image's values, fault, report and attest, which any of them may use, sandbox, which
 // stands in for the registries, cloud, which knows who one is at those of AWS and Google, and policy, which says what may

@@ -62,7 +62,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.project, "project", "", "folder with berth.yaml; default: the nearest one upwards")
 	f.StringVar(&a.flags.repo, "repo", "", "folder of the git repository; default: the one that holds the project")
 	f.StringVar(&a.flags.config, "config", "", "configuration file; default: berth.yaml in the project")
-	f.StringVar(&a.flags.format, "format", formatTable, "output format: table or json, and what a command adds")
+	f.StringVar(&a.flags.format, "format", formatTable, "output format: table or json")
 	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no progress")
 	f.BoolVar(&a.flags.sandbox, "sandbox", false, "answer every registry from embedded ones (state in .berth/sandbox)")
 	f.StringVar(&a.flags.username, "username", "", "user name at the registry, with --password-stdin")

@@ -59,7 +59,9 @@ func (r Reader) Read(ctx context.Context, q Request) (Board, error) {
 	if err != nil {
 		return Board{}, err
 	}
-	b := Board{Project: r.Config.Project, At: r.Now().UTC().Truncate(time.Second), Environments: environments, Components: []Row{}}
+	b := Board{
+		Project: r.Config.Project, At: r.Now().UTC().Truncate(time.Second), Environments: environments, Components: []Row{},
+	}
 	lists := &tagLists{reader: r, known: map[string]func() ([]string, error){}}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, name := range components {
