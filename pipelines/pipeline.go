@@ -65,7 +65,9 @@ type Pipeline struct {
 	configFile string // absolute
 	repository *facts.Repository
 	client     *registry.Client
-	state      *state
+	// repositories creates those that a registry wants before the first push; nil creates none.
+	repositories Repositories
+	state        *state
 }
 
 // state is what git says of the commit, read once a run.

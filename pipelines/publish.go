@@ -27,7 +27,6 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	if err != nil {
 		return publish.Receipt{}, err
 	}
-	publisher := p.publisher(p.client)
 	if err := pl.Err(); err != nil {
 		return publish.Receipt{}, err // before any work, and before a registry is asked
 	}
@@ -36,6 +35,8 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 			return publish.Receipt{}, err
 		}
 	}
+	missing := p.missingRepositories(pl, p.repositories)
+	publisher := p.publisher(p.client, missing)
 	var (
 		images  []image.Index
 		seen    publish.Observed
@@ -47,6 +48,7 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 		seen, err = publisher.Observe(gctx, pl)
 		return err
 	})
+	g.Go(func() error { return missing.look(gctx) })
 	g.Go(func() (err error) {
 		if r.From != "" {
 			images, err = p.fromLayout(ctx, r.From)
@@ -65,9 +67,12 @@ func (p *Pipeline) Publish(ctx context.Context, r PublishRequest) (publish.Recei
 	return publisher.Apply(ctx, pl, seen, images)
 }
 
-func (p *Pipeline) publisher(client *registry.Client) *publish.Publisher {
+func (p *Pipeline) publisher(client *registry.Client, missing *missing) *publish.Publisher {
 	return publish.New(
-		func(name string) (publish.Target, error) { return client.Repository(name) },
+		func(name string) (publish.Target, error) {
+			repository, err := client.Repository(name)
+			return creating{repository, missing}, err
+		},
 		func(ctx context.Context, name string) (string, error) {
 			repository, err := client.Repository(name)
 			if err != nil {

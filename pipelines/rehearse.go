@@ -14,6 +14,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/publish"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
 	"github.com/berth-sh/berth/pipelines/sandbox"
@@ -118,7 +119,8 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 		Kind:        p.kindOf,
 		UserAgent:   p.options.Registry.UserAgent,
 	})
-	if err := p.publishTwice(ctx, client, pl, images); err != nil {
+	missing := p.missingRepositories(pl, SandboxRepositories(box))
+	if err := p.publishTwice(ctx, p.publisher(client, missing), missing, pl, images); err != nil {
 		return out, err
 	}
 	out.Outcome, out.Images = OutcomePublished, len(pl.Images)
@@ -130,9 +132,11 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 }
 
 func (p *Pipeline) publishTwice(
-	ctx context.Context, client *registry.Client, pl plan.Plan, images []image.Index,
+	ctx context.Context, publisher *publish.Publisher, missing *missing, pl plan.Plan, images []image.Index,
 ) error {
-	publisher := p.publisher(client)
+	if err := missing.look(ctx); err != nil {
+		return err
+	}
 	for range 2 {
 		seen, err := publisher.Observe(ctx, pl)
 		if err != nil {
@@ -165,7 +169,7 @@ func (p *Pipeline) Sandbox(dir string) (*sandbox.Sandbox, error) {
 		host := p.Config.Registries[e.Registry].Host()
 		immutable[host] = append(immutable[host], e.Immutable...)
 	}
-	return sandbox.New(sandbox.Options{Dir: dir, Immutable: immutable, Kinds: p.kindOf})
+	return sandbox.New(sandbox.Options{Dir: dir, Immutable: immutable, Kinds: p.kindOf, MustCreate: p.creates})
 }
 
 // kindOf is the kind that the configuration gives a host, else the one that its name tells.

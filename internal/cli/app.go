@@ -158,13 +158,16 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 		return err
 	}
 	o := registryOptions()
-	sources := append(registry.DefaultSources(explicit, a.lookup), cloud.Sources(cloud.Options{})...)
+	ecr := cloud.NewECR(cloud.Options{})
+	sources := append(registry.DefaultSources(explicit, a.lookup), ecr, cloud.NewGoogle(cloud.Options{}))
+	p.Manage(ecr)
 	if a.flags.sandbox {
 		box, err := a.openSandbox(p)
 		if err != nil {
 			return err
 		}
 		o.Transport = box.Transport()
+		p.Manage(pipelines.SandboxRepositories(box))
 		// Real secrets have no business in a sandbox: its own account stands in unless one was given.
 		sources = []registry.Source{explicit, pipelines.SandboxAccount()}
 	}

@@ -132,7 +132,7 @@ func (a *app) login(ctx context.Context, args []string) (loggedIn, error) {
 	if p != nil {
 		o = p.Configured(o)
 	}
-	sources := append(registry.OwnChains(a.lookup), cloud.Sources(cloud.Options{})...)
+	sources := append(registry.OwnChains(a.lookup), cloud.NewECR(cloud.Options{}), cloud.NewGoogle(cloud.Options{}))
 	if a.flags.sandbox {
 		if p == nil {
 			return loggedIn{}, fault.New(fault.Usage, "--sandbox", "call it in a project", "there is no project to keep it in")

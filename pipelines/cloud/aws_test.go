@@ -63,7 +63,8 @@ func TestTheTokenOfTheSDKLogsIn(t *testing.T) {
 
 func TestAWSIsAskedForItsOwnHostsOnly(t *testing.T) {
 	t.Parallel()
-	asked := cloud.Sources(cloud.Options{Transport: refuses{t}, Key: key()})
+	o := cloud.Options{Transport: refuses{t}, Key: key()}
+	asked := []registry.Source{cloud.NewECR(o), cloud.NewGoogle(o)}
 	for _, host := range []string{"ghcr.io", "quay.io", "localhost:5000", "docker.io"} {
 		for _, s := range asked {
 			if got, err := s.Credential(t.Context(), host); err != nil || !got.Anonymous() {

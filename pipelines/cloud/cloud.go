@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
-
-	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // chainTimeout bounds the search for credentials. A metadata service answers in milliseconds where there is one; a
@@ -22,8 +20,6 @@ type Options struct {
 	Transport http.RoundTripper
 	// Key is used instead of AWS's own chain, for the sandbox.
 	Key *Key
-	// Offline leaves Google alone, for the sandbox, which has no token server of Google's.
-	Offline bool
 }
 
 // Key is an access key of AWS. It prints without the secret.
@@ -34,15 +30,6 @@ func (k Key) String() string { return k.ID + ":[redacted]" }
 
 // GoString prints the name of the key.
 func (k Key) GoString() string { return k.String() }
-
-// Sources are the sources of credentials for the registries of AWS and Google.
-func Sources(o Options) []registry.Source {
-	sources := []registry.Source{NewECR(o)}
-	if !o.Offline {
-		sources = append(sources, googleDefault{o})
-	}
-	return sources
-}
 
 func (o Options) client() *http.Client {
 	if o.Transport == nil {

@@ -14,14 +14,17 @@ import (
 // Source: https://docs.cloud.google.com/artifact-registry/docs/docker/authentication#token
 const scope = "https://www.googleapis.com/auth/cloud-platform"
 
-// googleDefault logs in to Google's registries with an access token of the application default credentials: a key or a
+// Google logs in to Google's registries with an access token of the application default credentials: a key or a
 // workload identity named by GOOGLE_APPLICATION_CREDENTIALS, the login of gcloud, or the machine's own account.
 // Source: https://docs.cloud.google.com/docs/authentication/application-default-credentials
-type googleDefault struct{ options Options }
+type Google struct{ options Options }
+
+// NewGoogle returns a source that looks for credentials when it is first asked.
+func NewGoogle(o Options) Google { return Google{o} }
 
 // Credential implements [registry.Source]. A token lives about an hour. Without credentials it is anonymous, with a
 // note: public images can be read so.
-func (g googleDefault) Credential(ctx context.Context, host string) (registry.Credential, error) {
+func (g Google) Credential(ctx context.Context, host string) (registry.Credential, error) {
 	if registry.KindOf(host) != registry.GCR {
 		return registry.Credential{}, nil
 	}
@@ -55,7 +58,7 @@ func (g googleDefault) Credential(ctx context.Context, host string) (registry.Cr
 	}, nil
 }
 
-func (g googleDefault) token(ctx context.Context) (*oauth2.Token, error) {
+func (g Google) token(ctx context.Context) (*oauth2.Token, error) {
 	if c := g.options.client(); c != nil {
 		ctx = context.WithValue(ctx, oauth2.HTTPClient, c)
 	}

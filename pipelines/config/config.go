@@ -146,9 +146,11 @@ type Registry struct {
 	Kind string `yaml:"kind,omitempty" jsonschema:"enum=ghcr,enum=ecr,enum=gcr,enum=quay,enum=dockerhub,enum=acr,enum=harbor,enum=gitlab,enum=oci"` //nolint:lll // a tag cannot be broken
 	// Host and path before the repository's name, for example ghcr.io/OWNER.
 	Prefix string `yaml:"prefix" jsonschema:"required"`
-	// Create missing repositories, where the registry needs that (ECR). This release accepts the key, but only explains a
-	// missing repository.
+	// Create missing repositories before the first push, where the registry needs that (ECR): scanned on push, with
+	// version tags that the registry itself holds as far as it can. It takes an AWS login that may do so.
 	CreateRepositories bool `yaml:"createRepositories,omitempty"`
+	// Tags of repositories that are created, for the cloud's bills and rules.
+	RepositoryTags map[string]string `yaml:"repositoryTags,omitempty"`
 	// What the registry is for: development and testing take branch builds, staging and production releases. A push that
 	// does not fit is refused. Empty means everything.
 	Purpose []string `yaml:"purpose,omitempty" jsonschema:"enum=development,enum=testing,enum=staging,enum=production"`

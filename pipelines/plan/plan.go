@@ -12,6 +12,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -34,6 +35,8 @@ type Plan struct {
 	Version     string    `json:"version"`
 	Images      []Image   `json:"images"`
 	Refusals    []Refusal `json:"refusals"`
+	// Repositories are the settings with which missing repositories are created, where that is asked for.
+	Repositories *registry.RepositorySettings `json:"repositories,omitempty"`
 
 	// Kind of the registry.
 	Kind string `json:"-"`
@@ -84,19 +87,20 @@ func Make(c *config.Config, f facts.Facts, base *semver.Version, r Request) (Pla
 		return Plan{}, err
 	}
 	p := Plan{
-		Environment: chosen.Environment,
-		Registry:    chosen.Registry,
-		Reason:      chosen.Reason,
-		Commit:      f.Commit,
-		Version:     base.String(),
-		Images:      []Image{},
-		Refusals:    refusals(c, f, chosen.Environment, ref),
-		Kind:        chosen.Kind,
-		CommitTime:  f.CommitTime,
-		Dirty:       len(f.Dirty) > 0,
-		Changed:     f.Dirty,
-		Release:     isRelease(c, ref, tags),
-		Writers:     c.WritersOf(chosen.Environment),
+		Environment:  chosen.Environment,
+		Registry:     chosen.Registry,
+		Reason:       chosen.Reason,
+		Commit:       f.Commit,
+		Version:      base.String(),
+		Images:       []Image{},
+		Refusals:     refusals(c, f, chosen.Environment, ref),
+		Kind:         chosen.Kind,
+		CommitTime:   f.CommitTime,
+		Dirty:        len(f.Dirty) > 0,
+		Changed:      f.Dirty,
+		Release:      isRelease(c, ref, tags),
+		Writers:      c.WritersOf(chosen.Environment),
+		Repositories: Repositories(c, chosen.Registry),
 	}
 	p.Refusals = append(p.Refusals, misplaced(c, chosen.Environment, ref, p.Release)...)
 	names, err := Components(c, r.Components)

@@ -129,7 +129,16 @@ func TestTheJSONContract(t *testing.T) {
       "reason": "only linux/arm64 of linux/amd64, linux/arm64 would be released, and its version tag never moves",
       "next": "leave out --platform"
     }
-  ]
+  ],
+  "repositories": {
+    "mutability": "IMMUTABLE_WITH_EXCLUSION",
+    "exclusions": [
+      "latest"
+    ],
+    "scanOnPush": true,
+    "tags": {},
+    "reason": "version tags never move"
+  }
 }`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)

@@ -3,9 +3,12 @@ package plan
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/berth-sh/berth/pipelines/facts"
+	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
@@ -27,9 +30,29 @@ func (p Plan) Text(w io.Writer) error {
 	if err := report.Tables(w, head, images, tags); err != nil {
 		return err
 	}
+	if p.Repositories != nil {
+		if _, err := fmt.Fprintf(w, "\nmissing repositories are created: %s\n", described(*p.Repositories)); err != nil {
+			return err
+		}
+	}
 	if p.Dirty {
 		_, err := fmt.Fprintf(w, "\nuncommitted: %s; floating tags stay where they are\n", files(p.Changed))
 		return err
 	}
 	return nil
+}
+
+// described says with which settings repositories are created.
+func described(s registry.RepositorySettings) string {
+	text := "tags " + string(s.Mutability)
+	if len(s.Exclusions) > 0 {
+		text += " (" + strings.Join(s.Exclusions, " ") + ")"
+	}
+	if s.ScanOnPush {
+		text += ", scanned on push"
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
+		text += ", " + key + "=" + s.Tags[key]
+	}
+	return text + "; " + s.Reason
 }

@@ -161,7 +161,7 @@ func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call
 	case r.Method == http.MethodDelete && c.endpoint == "manifests" && c.habits.undeletable:
 		undeletable().write(w)
 		return
-	case c.habits.explicit && s.options.RequireRepositories && !s.created(c),
+	case c.habits.explicit && s.mustCreate(c.host) && !s.created(c),
 		c.endpoint == "tags" && !s.exists(c.inside()):
 		nameUnknown().write(w)
 		return
@@ -175,6 +175,11 @@ func (s *Sandbox) serveRepository(w http.ResponseWriter, r *http.Request, c call
 		}
 	}
 	s.forward(w, r, c)
+}
+
+// mustCreate tells whether a host wants repositories to be created before the first push.
+func (s *Sandbox) mustCreate(host string) bool {
+	return s.options.RequireRepositories || s.options.MustCreate != nil && s.options.MustCreate(host)
 }
 
 // isImmutable tells whether the target is a tag that may be put only once: as the repository was created, or else as

@@ -51,6 +51,8 @@ type Options struct {
 	// with [Sandbox.CreateRepository]. One of Google's holds many images: it is the project's on gcr.io, and the part
 	// after the project elsewhere.
 	RequireRepositories bool
+	// MustCreate says the same of single hosts of ECR; nil of none.
+	MustCreate func(host string) bool
 	// MountBlobs is ECR's account setting BLOB_MOUNTING, which lets a repository take over blobs of another one.
 	MountBlobs bool
 }

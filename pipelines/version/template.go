@@ -246,3 +246,17 @@ func CheckTag(tag string) error {
 	}
 	return nil
 }
+
+// Wildcard is the shortest pattern with stars that every tag of the template matches.
+func (t Template) Wildcard() string {
+	var b strings.Builder
+	for _, p := range t.parts {
+		switch {
+		case p.field == "":
+			b.WriteString(strings.ReplaceAll(p.literal, "+", "_"))
+		case !strings.HasSuffix(b.String(), "*"):
+			b.WriteByte('*')
+		}
+	}
+	return b.String()
+}
