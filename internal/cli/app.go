@@ -159,7 +159,7 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 	}
 	o := registryOptions()
 	ecr := cloud.NewECR(cloud.Options{})
-	sources := append(registry.DefaultSources(explicit, a.lookup), ecr, cloud.NewGoogle(cloud.Options{}))
+	sources := a.sources(explicit, ecr)
 	p.Manage(ecr)
 	if a.flags.sandbox {
 		box, err := a.openSandbox(p)
@@ -174,6 +174,11 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 	o.Credentials = registry.NewCredentials(sources...)
 	p.Reach(o)
 	return nil
+}
+
+// sources are all that may know a login, in berth's order.
+func (a *app) sources(explicit registry.Explicit, ecr *cloud.ECR) []registry.Source {
+	return append(registry.DefaultSources(explicit, a.lookup), ecr, cloud.NewGoogle(cloud.Options{}))
 }
 
 // registryOptions reach registries anonymously.

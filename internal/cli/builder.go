@@ -62,6 +62,5 @@ func (a *app) build(o *pipelines.Options) {
 
 // pullAccount gives BuildKit the account at the registry of a base image.
 func (a *app) pullAccount(ctx context.Context, host string) (registry.Credential, error) {
-	sources := append(registry.DefaultSources(nil, a.lookup), cloud.Sources(cloud.Options{})...)
-	return registry.NewCredentials(sources...).For(ctx, host)
+	return registry.NewCredentials(a.sources(nil, cloud.NewECR(cloud.Options{}))...).For(ctx, host)
 }
