@@ -8,6 +8,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
+	"github.com/berth-sh/berth/pipelines/retention"
 	"github.com/berth-sh/berth/pipelines/version"
 )
 
@@ -35,6 +36,9 @@ func (p *Pipeline) Check() (Checked, error) {
 		return Checked{}, err
 	}
 	if err := plan.Contradictions(p.Config); err != nil {
+		return Checked{}, err
+	}
+	if err := retention.Contradictions(p.Config); err != nil {
 		return Checked{}, err
 	}
 	if err := p.checkFolders(); err != nil {

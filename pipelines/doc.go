@@ -6,6 +6,6 @@
 //	config, facts → version → plan → build → image → guard → publish → approve → promote → status
 //
 // Beside the road stand registry, image's values, fault, report and attest, which any of them may use, sandbox, which
-// stands in for the registries, cloud, which knows who one is at those of AWS and Google, and policy, which says what
-// may be built on. internal/archtest holds these rules.
+// stands in for the registries, cloud, which knows who one is at those of AWS and Google, policy, which says what may
+// be built on, and retention, which deletes what has served its time. internal/archtest holds these rules.
 package pipelines

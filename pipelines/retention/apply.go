@@ -55,15 +55,16 @@ func Apply(ctx context.Context, p Plan, now Observer, r Remover) (Outcome, error
 	if err != nil {
 		return a.out, err
 	}
-	moved, err := a.recheck(ctx, p.Delete, now)
+	still, err := a.recheck(ctx, p.Delete, now)
 	if err != nil {
 		return a.out, err
 	}
-	for _, wave := range waves(moved) {
+	changed = changed || len(a.out.Left) > 0 // tags that moved
+	for _, wave := range waves(still) {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(removers)
 		for _, d := range wave {
-			if changed || len(a.out.Left) > 0 {
+			if changed {
 				d.Manifest = false
 			}
 			if d.Manifest || len(d.Tags) > 0 {

@@ -3,6 +3,7 @@ package retention
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +19,10 @@ type Repository struct {
 	Manifests map[string]Manifest
 	// Complete is true when Manifests holds every manifest of the repository, the untagged ones included.
 	Complete bool
+	// Gone are images that the repository does not hold any more, although something is attached to them.
+	Gone map[string]bool
+	// Opaque is true when something was found that could not be understood, and so may need anything.
+	Opaque bool
 }
 
 // Tag is a name for a manifest.
@@ -133,7 +138,7 @@ func (d *decision) judge() {
 		}
 		since, from := d.age(t)
 		if from != "" {
-			v.AgeFrom, v.Days = from, int(d.now.Sub(since)/day)
+			v.AgeFrom, v.Days = from, max(0, int(d.now.Sub(since)/day))
 		}
 		protected := d.policy.protects(t.Name)
 		switch _, isAttached := subjectOf(t.Name); {
@@ -232,6 +237,8 @@ func (d *decision) judgeAttached() {
 		subject, ok := subjectOf(v.Tag)
 		switch {
 		case !ok:
+		case d.Gone[subject]:
+			d.verdicts[i].Action, d.verdicts[i].Reason = Expire, "the image that it belongs to is gone: "+short(subject)
 		case gone[subject]:
 			d.verdicts[i].Action, d.verdicts[i].Reason = Expire, "the image that it belongs to expires: "+short(subject)
 		default:
@@ -251,7 +258,10 @@ func (d *decision) judgeAttached() {
 // goneSubjects are the manifests that are deleted, as far as the tags of images decide that. An attached tag that has a
 // manifest's digest keeps nothing alive by itself.
 func (d *decision) goneSubjects() map[string]bool {
-	gone := map[string]bool{}
+	gone := maps.Clone(d.Gone)
+	if gone == nil {
+		gone = map[string]bool{}
+	}
 	for _, v := range d.verdicts {
 		if v.Action == Expire && !d.needed[v.Digest] {
 			gone[v.Digest] = true
@@ -293,7 +303,7 @@ func (d *decision) deletions() []Deletion {
 		if v.Action == Expire {
 			x := add(v.Digest)
 			x.Tags = append(x.Tags, v.Tag)
-			x.Manifest = !kept[v.Digest] && !d.needed[v.Digest]
+			x.Manifest = !kept[v.Digest] && !d.needed[v.Digest] && !d.Opaque
 		}
 	}
 	if d.Complete {

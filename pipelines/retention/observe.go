@@ -30,6 +30,8 @@ type Source interface {
 	Tags(ctx context.Context) ([]string, error)
 	// Manifest reads a manifest by tag or digest.
 	Manifest(ctx context.Context, ref string) ([]byte, ocispec.Descriptor, error)
+	// Resolve asks for the descriptor of a tag or digest without reading it.
+	Resolve(ctx context.Context, ref string) (ocispec.Descriptor, error)
 	// Fetch opens a blob.
 	Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error)
 }
@@ -68,7 +70,32 @@ func Observe(
 	if errors.Is(err, registry.ErrNotFound) {
 		return Repository{Name: name}, nil
 	}
-	return r.repo, err
+	if err != nil {
+		return r.repo, err
+	}
+	return r.repo, r.findGone(ctx)
+}
+
+// findGone looks for the images that attached tags belong to, where nothing else told of them: a run that broke off may
+// have deleted the image and left what belongs to it.
+func (r *reader) findGone(ctx context.Context) error {
+	r.repo.Gone = map[string]bool{}
+	tagged := map[string]bool{}
+	for _, t := range r.repo.Tags {
+		tagged[t.Digest] = true
+	}
+	for _, t := range r.repo.Tags {
+		subject, ok := subjectOf(t.Name)
+		if _, known := r.repo.Manifests[subject]; !ok || known || tagged[subject] {
+			continue
+		}
+		_, err := r.source.Resolve(ctx, subject)
+		if err != nil && !errors.Is(err, registry.ErrNotFound) {
+			return err
+		}
+		r.repo.Gone[subject] = err != nil
+	}
+	return nil
 }
 
 // readTags reads the manifest of every tag.
@@ -175,7 +202,10 @@ type content struct {
 func (r *reader) take(ctx context.Context, digest string, body []byte, want details) error {
 	var c content
 	if err := json.Unmarshal(body, &c); err != nil {
-		return nil //nolint:nilerr // no manifest of a known form: nothing is known of it, and so it stays
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.repo.Opaque = true
+		return nil
 	}
 	r.mu.Lock()
 	m := r.repo.Manifests[digest]
@@ -214,7 +244,7 @@ func (r *reader) look(ctx context.Context, c content, m *Manifest) error {
 		}
 		c = content{}
 		if err := json.Unmarshal(body, &c); err != nil {
-			return nil //nolint:nilerr // as above
+			return nil
 		}
 	}
 	if c.Config == nil || c.Config.Size > maxConfig {
@@ -235,7 +265,7 @@ func (r *reader) look(ctx context.Context, c content, m *Manifest) error {
 		} `json:"config"`
 	}
 	if err := json.NewDecoder(io.LimitReader(body, maxConfig)).Decode(&image); err != nil {
-		return nil //nolint:nilerr // not the configuration of an image
+		return nil // not the configuration of an image
 	}
 	// Some tools write the beginning of the epoch, or of the calendar, for "not known".
 	if m.Created.IsZero() && image.Created.Unix() > 0 {

@@ -16,7 +16,10 @@ func (t Template) Pattern(environment string) *regexp.Regexp {
 		}
 		b.WriteString(fieldPattern(p.field, environment))
 	}
-	b.WriteString("(?:" + dirtySuffix + ")?$")
+	if t.Class() == ClassVersion && !t.has("sha", "commit") {
+		b.WriteString("(?:" + dirtySuffix + ")?") // where Render puts it
+	}
+	b.WriteString("$")
 	return regexp.MustCompile(b.String())
 }
 

@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/retention"
+)
+
+// maxInUse bounds what is read of --in-use, in bytes: the pods of a large cluster.
+const maxInUse = 1 << 30
+
+type retentionFlags struct {
+	selected *selection
+	inUse    string
+}
+
+func retentionCommand(a *app) *cobra.Command {
+	return group("retention", "Delete the tags that have served their time",
+		retentionPlanCommand(a), retentionApplyCommand(a), retentionRenderCommand(a))
+}
+
+func retentionPlanCommand(a *app) *cobra.Command {
+	f := retentionFlags{}
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show every tag of an environment with its verdict, and change nothing",
+		Long: `Show every tag of an environment's repositories with its verdict and the rule that gave it. Nothing is changed.
+
+The first rule of the environment that matches a tag says how long it is kept. Releases, immutable tags and
+floating tags never expire, nor does what --in-use names, nor a tag whose age is not known.`,
+		Example: `  berth retention plan --env dev
+  kubectl get pods --all-namespaces --output json | berth retention plan --env dev --in-use -`,
+		Args: noArgs,
+	}
+	f.declare(a, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, request, err := a.retention(cmd, f)
+		if err != nil {
+			return err
+		}
+		out, err := p.PlanRetention(cmd.Context(), request)
+		if err != nil {
+			return err
+		}
+		return a.show(out, func(w io.Writer) error { return retentionTable(w, out) })
+	}
+	return cmd
+}
+
+func retentionApplyCommand(a *app) *cobra.Command {
+	f := retentionFlags{}
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Delete the tags of an environment that have served their time",
+		Long: `Delete the tags that "retention plan" shows as expired, and the images behind them that nothing else needs.
+
+Every tag is judged again first. Nothing is deleted that a kept tag, a kept index, or what is attached to
+either needs. Running the same command again finishes what was interrupted.`,
+		Example: `  berth retention apply --env dev
+  berth retention apply --env dev --in-use running.txt`,
+		Args: noArgs,
+	}
+	f.declare(a, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, request, err := a.retention(cmd, f)
+		if err != nil {
+			return err
+		}
+		out, err := p.ApplyRetention(cmd.Context(), request)
+		if err != nil {
+			return err
+		}
+		return a.show(out, func(w io.Writer) error { return retainedTable(w, out) })
+	}
+	return cmd
+}
+
+func retentionRenderCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "render",
+		Short: "Print the rules of an environment as the registry's own policy",
+		Long: `Print the rules of an environment as the registry's own policy: the lifecycle policy of ECR, the auto-prune
+policies of Quay, or the cleanup policies of Artifact Registry. The policy goes to standard output; what it
+cannot say, and how to put it in force, to standard error.`,
+		Example: `  berth retention render --env dev > policy.json`,
+		Args:    noArgs,
+	}
+	cmd.RunE = func(*cobra.Command, []string) error {
+		p, err := a.open()
+		if err != nil {
+			return err
+		}
+		if err := a.needsEnv(p); err != nil {
+			return err
+		}
+		out, err := p.RenderRetention(a.flags.env)
+		if err != nil {
+			return err
+		}
+		return a.show(out, func(w io.Writer) error {
+			for _, note := range out.Notes {
+				_, _ = fmt.Fprintln(a.process.Stderr, "note: "+note)
+			}
+			_, _ = fmt.Fprintln(a.process.Stderr, "next: "+out.Next)
+			return report.JSON(w, out.Policy)
+		})
+	}
+	return cmd
+}
+
+func (f *retentionFlags) declare(a *app, cmd *cobra.Command) {
+	f.selected = &selection{}
+	a.componentFlag(cmd, &f.selected.components)
+	cmd.Flags().StringVar(&f.inUse, "in-use", "",
+		"file with images that run somewhere and stay: digests, references, or the JSON of pods; - is standard input")
+}
+
+// retention opens the project for a verb that reaches the environment's registry.
+func (a *app) retention(cmd *cobra.Command, f retentionFlags) (*pipelines.Pipeline, pipelines.RetentionRequest, error) {
+	p, err := a.open()
+	if err != nil {
+		return nil, pipelines.RetentionRequest{}, err
+	}
+	if err := a.needsEnv(p); err != nil {
+		return nil, pipelines.RetentionRequest{}, err
+	}
+	r := pipelines.RetentionRequest{
+		Environment: a.flags.env, Components: f.selected.components, OwnAPIs: !a.flags.sandbox,
+	}
+	if f.inUse != "" {
+		if r.InUse, err = a.inUse(f.inUse); err != nil {
+			return nil, r, err
+		}
+	}
+	return p, r, a.reach(cmd.Context(), p)
+}
+
+// needsEnv wants --env: what is deleted is named, not guessed.
+func (a *app) needsEnv(p *pipelines.Pipeline) error {
+	if a.flags.env != "" {
+		return nil
+	}
+	return fault.New(fault.Usage, "", "name it: --env "+strings.Join(p.Config.EnvironmentNames(), "|"),
+		"the environment is not given")
+}
+
+func (a *app) inUse(name string) (retention.InUse, error) {
+	in, subject := a.process.Stdin, "standard input"
+	if name == "-" && a.flags.passwordStdin {
+		return retention.InUse{}, fault.New(fault.Usage, "--in-use -", "write it to a file first",
+			"standard input already gives the password")
+	}
+	if name != "-" {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(a.process.Dir, name)
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return retention.InUse{}, fault.New(fault.Usage, "--in-use", "name a file that can be read", "%w", err)
+		}
+		defer func() { _ = file.Close() }()
+		in, subject = file, name
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxInUse))
+	if err != nil {
+		return retention.InUse{}, fault.New(fault.Usage, subject, "", "read what is in use: %w", err)
+	}
+	return retention.ParseInUse(subject, data)
+}
+
+func retentionTable(w io.Writer, r pipelines.Retention) error {
+	var text bytes.Buffer
+	created := false
+	var warnings []string
+	for _, repository := range r.Repositories {
+		t := &report.Table{Head: []string{"TAG", "VERDICT", "DAYS", "RULE", "REASON"}}
+		expired := 0
+		for _, v := range repository.Tags {
+			created = created || v.AgeFrom == "created"
+			if v.Action == retention.Expire {
+				expired++
+			}
+			if v.Warning != "" {
+				warnings = append(warnings, repository.Repository+":"+v.Tag+": "+v.Warning)
+			}
+			t.Add(v.Tag, string(v.Action), days(v), v.Rule, v.Reason)
+		}
+		fmt.Fprintf(&text, "%s: %d tags, %d expired\n", repository.Repository, len(repository.Tags), expired)
+		if len(repository.Tags) > 0 {
+			if err := t.Text(&text); err != nil {
+				return err
+			}
+		}
+	}
+	if created {
+		fmt.Fprintln(&text, "* since the image was created: the registry does not tell when it was pushed")
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(&text, "warning: "+warning)
+	}
+	_, err := text.WriteTo(w)
+	return err
+}
+
+func days(v retention.Verdict) string {
+	switch {
+	case v.Days < 0:
+		return "?"
+	case v.AgeFrom == "created":
+		return strconv.Itoa(v.Days) + "*"
+	default:
+		return strconv.Itoa(v.Days)
+	}
+}
+
+func retainedTable(w io.Writer, r pipelines.Retained) error {
+	var left bytes.Buffer
+	t := &report.Table{Head: []string{"REPOSITORY", "TAGS DELETED", "MANIFESTS", "LEFT"}}
+	for _, x := range r.Repositories {
+		t.Add(x.Repository, strconv.Itoa(len(x.Deleted)), strconv.Itoa(x.Manifests), strconv.Itoa(len(x.Left)))
+		for _, l := range x.Left {
+			fmt.Fprintf(&left, "left: %s:%s: %s\n", x.Repository, l.Tag, l.Reason)
+		}
+	}
+	if err := t.Text(w); err != nil {
+		return err
+	}
+	_, err := left.WriteTo(w)
+	return err
+}
