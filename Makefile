@@ -119,6 +119,19 @@ tools: .bin/golangci-lint .bin/crane .bin/actionlint ## Build the pinned tools i
 	@CGO_ENABLED=0 GOFLAGS= go -C tools build -o ../$@ $(PACKAGE)
 	@touch $@
 
+.PHONY: docker-tools
+docker-tools: .bin/buildkitd .bin/docker-buildx ## Build the pinned BuildKit daemon and buildx into .bin, for tests/dockerfile
+
+.bin/buildkitd: MODULE := tools/buildkit
+.bin/buildkitd: PACKAGE := github.com/moby/buildkit/cmd/buildkitd
+.bin/buildkitd: tools/buildkit/go.mod tools/buildkit/go.sum
+.bin/docker-buildx: MODULE := tools/buildx
+.bin/docker-buildx: PACKAGE := github.com/docker/buildx/cmd/buildx
+.bin/docker-buildx: tools/buildx/go.mod tools/buildx/go.sum
+.bin/buildkitd .bin/docker-buildx:
+	@CGO_ENABLED=0 GOFLAGS= go -C $(MODULE) build -o '$(CURDIR)/$@' $(PACKAGE)
+	@touch $@
+
 .PHONY: clean
 clean: ## Remove what was built, the sandbox's state included
 	@rm -rf .bin .berth

@@ -138,6 +138,12 @@ func (b builder) dockerBuild(
 	if err != nil {
 		return image.Index{}, err
 	}
+	for i, secret := range c.Secrets {
+		if err := secret.Present(b.pipeline.options.Lookup); err != nil {
+			key := []string{"components", name, "dockerfile", "secrets", strconv.Itoa(i)}
+			return image.Index{}, b.pipeline.Config.Fault(key, "set the variable, or write the file", "%w", err)
+		}
+	}
 	for arg, value := range b.computedArgs() {
 		if _, own := c.Args[arg]; !own {
 			c.Args[arg] = value

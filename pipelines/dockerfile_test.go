@@ -62,7 +62,10 @@ func TestDockerfileComponent(t *testing.T) {
 		"cache: {from: ['type=local,src=c'], to: ['type=local,dest=c']}}, labels: {team: web}}")
 	p.write("docker/web.Dockerfile", "FROM scratch AS app\nARG A VERSION\nCOPY main.go /\n")
 	p.commit("feat: a Dockerfile elsewhere")
-	p.env["A"] = "b"
+	p.env["A"], p.env["TOKEN"] = "b", "x"
+	p.write("npmrc", "x")
+	p.write(".gitignore", "npmrc\n")
+	p.commit("chore: ignore npmrc")
 	builder := &recorder{}
 	build := func() image.Index {
 		images, release, err := p.open(func(x *pipelines.Options) {
@@ -81,7 +84,7 @@ func TestDockerfileComponent(t *testing.T) {
 	}
 	commit := strings.TrimSpace(p.git("rev-parse", "HEAD"))
 	want := map[string]string{
-		"VERSION": "own", "A": "b", "GIT_COMMIT": commit, "BUILD_DATE": "2026-03-01T12:04:00Z", "SOURCE_DATE_EPOCH": "1772366640",
+		"VERSION": "own", "A": "b", "GIT_COMMIT": commit, "BUILD_DATE": "2026-03-01T12:06:00Z", "SOURCE_DATE_EPOCH": "1772366760",
 	}
 	if !maps.Equal(c.Args, want) {
 		t.Errorf("args %v", c.Args)

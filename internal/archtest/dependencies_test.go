@@ -66,8 +66,10 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	page := string(content)
 	var tools []string
-	for _, tool := range readModfile(t, "../../tools/go.mod").Tool {
-		tools = append(tools, tool.Path)
+	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx"} {
+		for _, tool := range readModfile(t, "../../"+module+"/go.mod").Tool {
+			tools = append(tools, tool.Path)
+		}
 	}
 	slices.Sort(tools)
 	var examples []string

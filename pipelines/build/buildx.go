@@ -57,8 +57,9 @@ func (b *Buildx) Ready(ctx context.Context) error {
 	return nil
 }
 
-// readInspect reads the driver from what `docker buildx inspect` prints, and the error that it shows for a node.
+// readInspect reads the driver from what `docker buildx inspect` prints, and why no node of the builder answers.
 func readInspect(said string) (driver, broken string) {
+	running := false
 	for line := range strings.Lines(said) {
 		key, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
@@ -67,7 +68,12 @@ func readInspect(said string) (driver, broken string) {
 			driver = value
 		case "Error":
 			broken = value
+		case "Status":
+			running = running || value == "running"
 		}
+	}
+	if broken == "" && driver == "remote" && !running { // the other drivers start their nodes when they are needed
+		broken = "no node of it is running"
 	}
 	return driver, broken
 }
@@ -156,7 +162,7 @@ func buildxArgs(c DockerfileComponent, platforms []ocispec.Platform, o Options, 
 	}
 	args := []string{
 		"buildx", "build", "--progress=plain", "--file", c.File, "--platform", strings.Join(names, ","),
-		"--output", "type=oci,tar=false,rewrite-timestamp=true,dest=" + layout,
+		"--output", fields("type=oci", "rewrite-timestamp=true", "dest="+layout),
 		// Attestations name the machine and the time, and would make every digest another one.
 		"--provenance=false", "--sbom=false",
 	}

@@ -89,3 +89,28 @@ func inside(root, name, what string) (string, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	return path, info, err
 }
+
+// maxSecret is the size in bytes that BuildKit takes.
+const maxSecret = 500 << 10
+
+// Present reports why a secret cannot be given to a build, which would go on without it. lookup reads the environment.
+func (s Secret) Present(lookup func(string) (string, bool)) error {
+	if s.Env != "" {
+		if value, ok := lookup(s.Env); !ok || value == "" {
+			return fmt.Errorf("secret %s: the variable %s is not set", s.ID, s.Env)
+		}
+		return nil
+	}
+	info, err := os.Stat(s.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("secret %s: there is no file %s", s.ID, s.File)
+	case err != nil:
+		return fmt.Errorf("secret %s: %w", s.ID, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("secret %s: %s is no file", s.ID, s.File)
+	case info.Size() > maxSecret:
+		return fmt.Errorf("secret %s: %s has %d bytes, more than %d", s.ID, s.File, info.Size(), maxSecret)
+	}
+	return nil
+}

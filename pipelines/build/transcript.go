@@ -34,7 +34,10 @@ func (t *Transcript) Write(p []byte) (int, error) {
 	t.part = append(t.part, p...)
 	for {
 		line, rest, ended := bytes.Cut(t.part, []byte("\n"))
-		if !ended && len(t.part) < longestLine {
+		switch {
+		case len(line) > longestLine:
+			line, rest = t.part[:longestLine], t.part[longestLine:]
+		case !ended:
 			return len(p), nil
 		}
 		t.add(string(line))

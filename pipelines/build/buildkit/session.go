@@ -24,11 +24,6 @@ func (b *Builder) session(c build.DockerfileComponent) ([]session.Attachable, er
 	out := []session.Attachable{
 		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.account}),
 	}
-	for _, s := range c.Secrets {
-		if err := b.present(s); err != nil {
-			return nil, err
-		}
-	}
 	if len(c.Secrets) > 0 {
 		out = append(out, secretsprovider.NewSecretProvider(store{b.lookup, c.Secrets}))
 	}
@@ -68,25 +63,6 @@ func (b *Builder) account(
 		Username: found.Username, Password: found.Password,
 		IdentityToken: found.IdentityToken, RegistryToken: found.AccessToken,
 	}, nil
-}
-
-// present refuses a secret that is not there before a build that would miss it.
-func (b *Builder) present(s build.Secret) error {
-	if s.Env != "" {
-		if _, ok := b.lookup(s.Env); !ok {
-			return fmt.Errorf("secret %s: the variable %s is not set", s.ID, s.Env)
-		}
-		return nil
-	}
-	info, err := os.Stat(s.File)
-	if err != nil {
-		return fmt.Errorf("secret %s: %w", s.ID, err)
-	}
-	if info.Size() > secretsprovider.MaxSecretSize {
-		return fmt.Errorf("secret %s: %s has %d bytes, more than %d",
-			s.ID, s.File, info.Size(), secretsprovider.MaxSecretSize)
-	}
-	return nil
 }
 
 // store reads secrets when a step asks for them.

@@ -1,0 +1,180 @@
+package dockerfile
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// built is one line of `berth build --format json`.
+type built struct {
+	Component, Digest string
+	Platforms         []string
+}
+
+func (l *lab) build(t *testing.T, dir string, env []string, args ...string) []built {
+	t.Helper()
+	out := l.do(t, dir, env, l.berth, append([]string{"build", "--format", "json"}, args...)...)
+	var result []built
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestDockerfiles(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	setting := l.buildx(t, l.kit)
+	t.Run("the same image from both builders", func(t *testing.T) { l.same(t, setting) })
+	t.Run("failing steps", func(t *testing.T) { l.failing(t, setting) })
+	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
+	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
+	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
+}
+
+func (l *lab) same(t *testing.T, setting string) {
+	dir := l.project(t, map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {context: src, file: docker/web.Dockerfile, target: app, args: {WHO: Ann}}, labels: {team: web}}"),
+		"VERSION":    "1.0.0\n",
+		"docker/web.Dockerfile": `FROM --platform=$BUILDPLATFORM busybox:1 AS build
+ARG WHO VERSION GIT_COMMIT BUILD_DATE TARGETARCH
+COPY . /in
+RUN ls /in > /list; echo "$WHO $VERSION $BUILD_DATE $TARGETARCH" > /said; date > /now
+FROM scratch AS app
+COPY --from=build /list /said /
+HEALTHCHECK CMD ["/none"]
+FROM busybox:1 AS never
+RUN exit 1
+`,
+		"docker/web.Dockerfile.dockerignore": "secret\n",
+		"src/a":                              "a",
+		"src/secret":                         "x",
+	})
+	env := l.environment(setting)
+	x := l.build(t, dir, env, "--builder", "docker", "--output", filepath.Join(l.dir, "same"))
+	y := l.build(t, dir, env, "--builder", "buildkit")
+	if len(x) != 1 || x[0].Digest != y[0].Digest || strings.Join(x[0].Platforms, " ") != "linux/amd64 linux/arm64" {
+		t.Fatalf("docker %v, buildkit %v", x, y)
+	}
+	files := l.unpack(t, filepath.Join(l.dir, "same"), "linux/arm64")
+	if got := files["said"]; got != "Ann 1.0.0 2026-03-01T12:00:00Z arm64\n" {
+		t.Errorf("said %q", got)
+	}
+	if got := files["list"]; got != "a\n" {
+		t.Errorf("the context has %q", got)
+	}
+	receipt := l.do(t, dir, env, l.berth, "publish", "--builder", "buildkit", "--format", "json")
+	if !strings.Contains(receipt, x[0].Digest) {
+		t.Errorf("another digest was published: %s", receipt)
+	}
+}
+
+func (l *lab) failing(t *testing.T, setting string) {
+	dir := l.project(t, map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {}}"), "VERSION": "1.0.0\n",
+		"Dockerfile": "FROM busybox:1\nRUN echo the last words of a step; exit 7\n",
+	})
+	for _, builder := range []string{"docker", "buildkit"} {
+		stdout, stderr, code := l.try(t, dir, l.environment(setting), l.berth, "build", "--quiet", "--platform", "linux/amd64", "--builder", builder)
+		for _, want := range []string{"the last words of a step", ">>> RUN echo", "exit code: 7", "next: correct"} {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s: no %q in\n%s", builder, want, stderr)
+			}
+		}
+		if code != 1 || stdout != "" {
+			t.Errorf("%s: exit code %d, %s", builder, code, stdout)
+		}
+	}
+}
+
+func (l *lab) secrets(t *testing.T, setting string) {
+	dir := l.project(t, map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {context: src, secrets: [{id: one, env: TOKEN}, {id: two, file: token}]}}"),
+		"VERSION":    "1.0.0\n", ".gitignore": "token\n",
+		"src/Dockerfile": "FROM busybox:1 AS build\nRUN --mount=type=secret,id=one --mount=type=secret,id=two " +
+			"cat /run/secrets/one /run/secrets/two | wc -c > /count\nFROM scratch\nCOPY --from=build /count /\n",
+	})
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("planted-in-a-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, builder := range []string{"docker", "buildkit"} {
+		out := filepath.Join(l.dir, "secrets-"+builder)
+		env := l.environment(setting, "TOKEN=planted-in-a-variable")
+		stdout, stderr, code := l.try(t, dir, env, l.berth, "build", "--platform", "linux/amd64", "--builder", builder, "--output", out)
+		if code != 0 || strings.Contains(stdout+stderr, "planted") {
+			t.Errorf("%s: exit code %d\n%s%s", builder, code, stdout, stderr)
+		}
+		for name, content := range l.unpack(t, out, "linux/amd64") {
+			if strings.Contains(content, "planted") || name == "count" && strings.TrimSpace(content) != "38" {
+				t.Errorf("%s: %s holds %q", builder, name, content)
+			}
+		}
+		stdout, stderr, code = l.try(t, dir, l.environment(setting), l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
+		if code == 0 || !strings.Contains(stderr, "TOKEN") {
+			t.Errorf("%s without the variable: exit code %d\n%s%s", builder, code, stdout, stderr)
+		}
+	}
+}
+
+func (l *lab) cache(t *testing.T, setting string) {
+	where := filepath.Join(l.dir, "cache")
+	dir := l.project(t, map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {cache: {from: ['type=local,src=" + where + "'], to: ['type=local,mode=max,dest=" + where + "']}}}"),
+		"VERSION":    "1.0.0\n",
+		"Dockerfile": "FROM busybox:1 AS build\nRUN cat /proc/sys/kernel/random/uuid > /id\nFROM scratch\nCOPY --from=build /id /\n",
+	})
+	id := func(kit *daemon, builder string, more ...string) string {
+		out := filepath.Join(l.dir, "cached")
+		env := append(l.environment(setting, "BUILDKIT_HOST="+kit.address), more...)
+		l.do(t, dir, env, l.berth, "build", "--platform", "linux/amd64", "--builder", builder, "--output", out)
+		return l.unpack(t, out, "linux/amd64")["id"]
+	}
+	id(l.kit, "buildkit")
+	if _, err := os.Stat(filepath.Join(where, "index.json")); err == nil {
+		t.Error("a cache was written outside a CI")
+	}
+	first := id(l.kit, "buildkit", "CI=true")
+	// A daemon that knows nothing of the build takes it from the cache.
+	if again := id(l.startBuildKit(t), "buildkit"); again != first {
+		t.Errorf("the step ran again: %q, %q", first, again)
+	}
+	if again := id(l.kit, "docker"); again != first {
+		t.Errorf("the step ran again in buildx: %q, %q", first, again)
+	}
+}
+
+// stopped kills a daemon in the middle of a build. The same command builds when there is a daemon again.
+func (l *lab) stopped(t *testing.T) {
+	flag := filepath.Join(l.dir, "running")
+	dir := l.project(t, map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {}}"), "VERSION": "1.0.0\n",
+		"Dockerfile": "FROM busybox:1\nRUN echo begun; sleep 15\n",
+	})
+	for _, builder := range []string{"docker", "buildkit"} {
+		kit := l.startBuildKit(t)
+		setting := l.buildx(t, kit)
+		go func() {
+			for !strings.Contains(read(flag), "begun") {
+				if t.Context().Err() != nil {
+					return
+				}
+				poll()
+			}
+			kit.kill()
+		}()
+		_ = os.Remove(flag)
+		log, err := os.Create(flag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := l.environment(setting, "BUILDKIT_HOST="+kit.address)
+		code := l.stream(t, dir, env, log, l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
+		said := read(flag)
+		if code != 1 || !strings.Contains(said, "the builder is gone") || !strings.Contains(said, "run the same command again") {
+			t.Errorf("%s: exit code %d\n%s", builder, code, said)
+		}
+	}
+}

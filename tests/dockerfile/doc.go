@@ -1,0 +1,8 @@
+// Package dockerfile builds Dockerfiles for real: with docker buildx and with a BuildKit daemon, which the tests start
+// themselves, from base images that they make of this machine's busybox and Go and keep in a registry of their own. No
+// network is needed. What was built is published, pulled and run by a Docker daemon, also started here.
+//
+// The daemons need root, runc, dockerd and a static busybox, as Debian packages them (docker.io, runc, busybox-static),
+// and .bin/buildkitd and .bin/docker-buildx from `make docker-tools`. What is missing is named by the test that is
+// skipped for it, and BERTH_DOCKER_TESTS=1 makes that a failure: CI sets it.
+package dockerfile

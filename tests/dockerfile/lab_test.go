@@ -1,0 +1,285 @@
+package dockerfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/olareg/olareg"
+	olaregconfig "github.com/olareg/olareg/config"
+)
+
+// lab is a registry with base images and a BuildKit daemon that takes Docker Hub's images from it.
+type lab struct {
+	root     string // of this repository
+	dir      string
+	berth    string
+	registry string // host and port
+	kit      *daemon
+}
+
+// newLab skips the test when something is missing that it cannot do without.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts daemons and builds programs")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{root: root, dir: t.TempDir()}
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		missing(t, "root on Linux")
+	}
+	for _, program := range []string{"runc", "busybox", "docker"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, program)
+		}
+	}
+	for _, tool := range []string{"buildkitd", "docker-buildx"} {
+		if _, err := os.Stat(filepath.Join(root, ".bin", tool)); err != nil {
+			missing(t, ".bin/"+tool+" (make docker-tools)")
+		}
+	}
+	l.berth = filepath.Join(l.dir, "berth")
+	l.do(t, root, nil, "go", "build", "-o", l.berth, ".")
+	l.serve(t)
+	l.kit = l.startBuildKit(t)
+	return l
+}
+
+// missing skips the test, or fails it where everything must be there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("BERTH_DOCKER_TESTS") != "" {
+		t.Fatalf("%s is missing", what)
+	}
+	t.Skipf("%s is missing; see the package's documentation", what)
+}
+
+// unmount removes what a daemon that was killed has left mounted.
+func unmount(dir string) {
+	data, _ := os.ReadFile("/proc/self/mounts")
+	for _, line := range slices.Backward(strings.Split(string(data), "\n")) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			_ = syscall.Unmount(f[1], syscall.MNT_DETACH)
+		}
+	}
+}
+
+// serve starts a registry and fills it.
+func (l *lab) serve(t *testing.T) {
+	t.Helper()
+	store := olareg.New(olaregconfig.Config{Storage: olaregconfig.ConfigStorage{
+		StoreType: olaregconfig.StoreDir, RootDir: filepath.Join(l.dir, "registry"),
+	}})
+	server := httptest.NewServer(store)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	l.registry = strings.TrimPrefix(server.URL, "http://")
+	l.fill(t)
+}
+
+// daemon is a process with a socket.
+type daemon struct {
+	cmd     *exec.Cmd
+	address string
+	ended   chan struct{}
+	log     string
+}
+
+// start runs a daemon until the test ends, and returns when ready succeeds.
+func start(t *testing.T, name, log, address string, ready func() error, args ...string) *daemon {
+	t.Helper()
+	file, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{cmd: exec.Command(name, args...), address: address, ended: make(chan struct{}), log: log}
+	d.cmd.Stdout, d.cmd.Stderr = file, file
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = d.cmd.Wait()
+		_ = file.Close()
+		close(d.ended)
+	}()
+	t.Cleanup(d.stop)
+	for range 300 {
+		if err = ready(); err == nil {
+			return d
+		}
+		select {
+		case <-d.ended:
+			t.Fatalf("%s ended: %s", name, d.said())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Fatalf("%s does not answer: %v\n%s", name, err, d.said())
+	return nil
+}
+
+func (d *daemon) said() string {
+	data, _ := os.ReadFile(d.log)
+	return string(data[max(0, len(data)-2000):])
+}
+
+// stop asks the daemon to end, as it unmounts what it mounted then.
+func (d *daemon) stop() {
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.ended:
+	case <-time.After(20 * time.Second):
+		d.kill()
+	}
+}
+
+// kill ends the daemon and what it started, as a crash would.
+func (d *daemon) kill() {
+	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	<-d.ended
+}
+
+func (l *lab) startBuildKit(t *testing.T) *daemon {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() { unmount(dir) })
+	socket := filepath.Join(dir, "s") // a socket's path may have 107 bytes only
+	config := fmt.Sprintf(`root = %q
+[grpc]
+  address = ["unix://%s"]
+[worker.oci]
+  enabled = true
+  networkMode = "host"
+[worker.containerd]
+  enabled = false
+[registry."docker.io"]
+  mirrors = [%q]
+[registry.%[3]q]
+  http = true
+`, filepath.Join(dir, "root"), socket, l.registry)
+	file := filepath.Join(dir, "buildkitd.toml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ready := func() error {
+		_, err := os.Stat(socket)
+		return err
+	}
+	return start(t, filepath.Join(l.root, ".bin", "buildkitd"), filepath.Join(dir, "log"), "unix://"+socket, ready,
+		"--config", file)
+}
+
+// environment is that of a build: no variable of a CI, which would name another commit.
+func (l *lab) environment(more ...string) []string {
+	env := []string{"GIT_CONFIG_NOSYSTEM=1", "NO_COLOR=1", "HOME=" + l.dir, "BUILDKIT_HOST=" + l.kit.address}
+	for _, keep := range []string{"PATH", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"} {
+		if v, ok := os.LookupEnv(keep); ok {
+			env = append(env, keep+"="+v)
+		}
+	}
+	return append(env, more...)
+}
+
+// buildx makes a builder instance of docker buildx on the daemon, and returns the setting that selects it.
+func (l *lab) buildx(t *testing.T, kit *daemon) string {
+	t.Helper()
+	config := t.TempDir()
+	plugins := filepath.Join(config, "cli-plugins")
+	if err := os.MkdirAll(plugins, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(l.root, ".bin", "docker-buildx"), filepath.Join(plugins, "docker-buildx")); err != nil {
+		t.Fatal(err)
+	}
+	setting := "DOCKER_CONFIG=" + config
+	l.do(t, l.dir, l.environment(setting), "docker", "buildx", "create", "--name", "lab", "--driver", "remote", "--use", kit.address)
+	return setting
+}
+
+// do runs a program that must succeed, and returns what it wrote to standard output.
+func (l *lab) do(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := l.try(t, dir, env, name, args...)
+	if code != 0 {
+		t.Fatalf("%s %s: exit code %d\n%s%s", name, strings.Join(args, " "), code, stdout, stderr)
+	}
+	return stdout
+}
+
+// try runs a program and returns what it wrote, and its exit code.
+func (l *lab) try(t *testing.T, dir string, env []string, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, &out, &err
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	failed := cmd.Run()
+	var exit *exec.ExitError
+	if failed != nil && !errors.As(failed, &exit) && !errors.Is(failed, context.Canceled) {
+		t.Fatalf("%s: %v", name, failed)
+	}
+	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+}
+
+// project is a git repository of one version with the files given.
+func (l *lab) project(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(content, "HOST", l.registry)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.commit(t, dir)
+	return dir
+}
+
+func (l *lab) commit(t *testing.T, dir string) {
+	t.Helper()
+	git := func(args ...string) {
+		l.do(t, dir, l.environment("GIT_AUTHOR_DATE=2026-03-01T12:00:00Z", "GIT_COMMITTER_DATE=2026-03-01T12:00:00Z",
+			"GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=ann@example.com", "GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=ann@example.com"),
+			"git", args...)
+	}
+	git("init", "--quiet", "--initial-branch=main")
+	git("add", "--all")
+	git("commit", "--quiet", "--message", "feat: begin")
+}
+
+// berthYAML is a project with one component.
+func berthYAML(component string, more ...string) string {
+	return `apiVersion: berth/v1
+project: web
+version: {file: VERSION}
+platforms: [linux/amd64, linux/arm64]
+components:
+  web: ` + component + `
+registries: {main: {prefix: HOST/acme}}
+tags: [{branch: "**", set: ["v{version}", latest]}]
+environments: {dev: {registry: main, refs: {branches: ["**"]}}}
+` + strings.Join(slices.Concat(more, []string{""}), "\n")
+}
