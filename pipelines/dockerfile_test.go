@@ -84,7 +84,7 @@ func TestDockerfileComponent(t *testing.T) {
 	}
 	commit := strings.TrimSpace(p.git("rev-parse", "HEAD"))
 	want := map[string]string{
-		"VERSION": "own", "A": "b", "GIT_COMMIT": commit, "BUILD_DATE": "2026-03-01T12:06:00Z", "SOURCE_DATE_EPOCH": "1772366760",
+		"VERSION": "own", "A": "b", "GIT_COMMIT": commit, "BUILD_DATE": "2026-03-01T12:05:00Z", "SOURCE_DATE_EPOCH": "1772366700",
 	}
 	if !maps.Equal(c.Args, want) {
 		t.Errorf("args %v", c.Args)
