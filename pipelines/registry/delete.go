@@ -128,6 +128,8 @@ func (r *Repository) deleteFault(ctx context.Context, op operation, e *errcode.E
 	switch {
 	case e.StatusCode == http.StatusMethodNotAllowed, e.StatusCode == http.StatusNotImplemented,
 		hasCode(e.Errors, errcode.ErrorCodeUnsupported):
+	case !strings.Contains(op.ref, ":") && hasCode(e.Errors, errcode.ErrorCodeDigestInvalid):
+		// distribution before its version 3 deletes by digest only, and takes a tag for a bad one.
 	default:
 		return r.fault(ctx, op, e)
 	}

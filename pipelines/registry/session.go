@@ -46,15 +46,8 @@ func (s *session) Do(req *http.Request) (*http.Response, error) {
 	if err != nil || !s.refused(resp) {
 		return resp, err
 	}
-	// It is known by now, and only asked for again when it says of itself that it expires.
-	host := accountHost(req.URL.Host)
-	before, err := s.credentials.For(req.Context(), host)
-	fresh := false
-	if err == nil {
-		_, fresh, err = s.credentials.Renew(req.Context(), host, before)
-	}
-	if err != nil || !fresh {
-		return resp, nil // what the registry says is the better explanation
+	if !s.renew(req) {
+		return resp, nil
 	}
 	_ = resp.Body.Close()
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
@@ -68,6 +61,18 @@ func (s *session) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return s.auth.Do(again)
+}
+
+// renew asks for another password than the one that was refused, and tells whether there is one. It was looked up for
+// this request already. When its source fails, the registry's refusal is the better explanation.
+func (s *session) renew(req *http.Request) bool {
+	host := accountHost(req.URL.Host)
+	before, err := s.credentials.For(req.Context(), host)
+	if err != nil {
+		return false
+	}
+	_, fresh, err := s.credentials.Renew(req.Context(), host, before)
+	return fresh && err == nil
 }
 
 // refused tells whether an answer may be about an expired password; ECR has 403 for that.
