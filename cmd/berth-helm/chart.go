@@ -59,7 +59,11 @@ func values(r wire.Request) (map[string]any, error) {
 		}
 		merged = loader.MergeMaps(merged, one)
 	}
-	merged = loader.MergeMaps(merged, r.Values)
+	for _, v := range r.Values {
+		if err := strvals.ParseJSON(v.Path+"="+v.JSON, merged); err != nil {
+			return nil, &failure{code: codeUsage, subject: v.Path, next: "correct the path in chart of berth.yaml", err: err}
+		}
+	}
 	for _, assignment := range r.Set {
 		if err := strvals.ParseInto(assignment, merged); err != nil {
 			// The assignment stays out of the message: it may hold a password.

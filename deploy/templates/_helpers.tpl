@@ -45,10 +45,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if .Values.pullSecret.create -}}
 {{- $secrets = append $secrets (dict "name" (include "knative-lambda.pullSecretName" .)) | uniq -}}
 {{- end -}}
-{{- with $secrets }}
+{{- with $secrets -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* The reference of a component's image: its digest where there is one, else its tag. */}}

@@ -52,7 +52,7 @@ func schemaJSON(s *jsonschema.Schema) ([]byte, error) {
 func sections() []string {
 	return []string{
 		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "Registry", "TagRule",
-		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy",
+		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy", "Chart",
 	}
 }
 
@@ -66,6 +66,7 @@ func places() map[string]string {
 		"Environment": "environments.NAME", "Refs": "environments.NAME.refs", "Promote": "environments.NAME.promote",
 		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
 		"Policy": "policy",
+		"Chart": "chart",
 	}
 }
 

@@ -47,6 +47,9 @@ type Config struct {
 	// What images may be built on.
 	Policy Policy `yaml:"policy,omitempty"`
 
+	// The Helm chart that deploys the images.
+	Chart *Chart `yaml:"chart,omitempty"`
+
 	source *source
 }
 

@@ -13,10 +13,10 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/yamlspan"
 )
 
 // chartFile is the file of a Helm chart: https://helm.sh/docs/topics/charts/#the-chartyaml-file
@@ -194,17 +194,15 @@ func single(places []place, required string) ([]place, error) {
 // findYAML takes positions from the parser and the bytes from the text itself: each place is checked to hold what the
 // parser read there.
 func findYAML(text []byte, keys ...string) ([]place, error) {
-	// The parser counts lines and columns; line ends of Windows are not to confuse it.
-	unix := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	file, err := parser.ParseBytes(unix, 0, parser.AllowDuplicateMapKey())
+	file, err := yamlspan.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("not YAML: %w", err)
 	}
 	var places []place
 	for _, document := range file.Docs {
-		for _, pair := range pairs(document.Body) {
+		for _, pair := range yamlspan.Pairs(document.Body) {
 			for _, key := range keys {
-				if keyText(pair.Key) != key {
+				if yamlspan.KeyText(pair.Key) != key {
 					continue
 				}
 				p, err := locate(text, pair.Value)
@@ -219,24 +217,6 @@ func findYAML(text []byte, keys ...string) ([]place, error) {
 	return single(places, "version")
 }
 
-func pairs(node ast.Node) []*ast.MappingValueNode {
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		return n.Values
-	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{n}
-	default:
-		return nil
-	}
-}
-
-func keyText(key ast.MapKeyNode) string {
-	if s, ok := key.(*ast.StringNode); ok {
-		return s.Value
-	}
-	return ""
-}
-
 // locate finds the bytes of a scalar.
 func locate(text []byte, node ast.Node) (place, error) {
 	switch n := node.(type) {
@@ -249,7 +229,7 @@ func locate(text []byte, node ast.Node) (place, error) {
 		return place{}, errNotSimple
 	}
 	t := node.GetToken()
-	start, ok := offset(text, t.Position)
+	start, ok := yamlspan.Offset(text, t.Position)
 	if !ok {
 		return place{}, errNotSimple
 	}
@@ -270,24 +250,4 @@ func locate(text []byte, node ast.Node) (place, error) {
 		return place{}, errNotSimple
 	}
 	return place{start: start, end: end}, nil
-}
-
-// offset turns a line and a column in characters, both from 1, into an offset in bytes.
-func offset(text []byte, at *token.Position) (int, bool) {
-	begin := 0
-	for range at.Line - 1 {
-		next := bytes.IndexByte(text[begin:], '\n')
-		if next < 0 {
-			return 0, false
-		}
-		begin += next + 1
-	}
-	column := 1
-	for i := range string(text[begin:]) {
-		if column == at.Column {
-			return begin + i, true
-		}
-		column++
-	}
-	return 0, false
 }

@@ -35,7 +35,7 @@ type Request struct {
 	// ValueFiles are absolute; the last wins.
 	ValueFiles []string `json:"valueFiles"`
 	// Values win over the files.
-	Values map[string]any `json:"values"`
+	Values []Value `json:"values"`
 	// Set are assignments in the form of helm's --set, which win over everything.
 	Set []string `json:"set"`
 	// ShowSecrets leaves the content of Secrets in the answer.
@@ -49,6 +49,13 @@ type Request struct {
 	Atomic bool `json:"atomic"`
 	// CreateNamespace makes a missing namespace.
 	CreateNamespace bool `json:"createNamespace"`
+}
+
+// Value is one value and its path, in the syntax of helm's --set.
+type Value struct {
+	Path string `json:"path"`
+	// JSON is the value.
+	JSON string `json:"json"`
 }
 
 // Cluster says how the cluster is reached; empty fields are what kubectl would take.
