@@ -46,6 +46,8 @@ type Options struct {
 	Dockerfiles []DockerfileBuilder
 	// Registry says how registries are reached.
 	Registry registry.Options
+	// Executable is the file of the running program, near which berth-helm is looked for; empty when it is not known.
+	Executable string
 	// Now is the clock. It is used for progress, git commits and time-outs, never for anything that is hashed.
 	Now func() time.Time
 	// Progress is told each finished step; nil is silent.

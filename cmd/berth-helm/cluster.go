@@ -187,13 +187,10 @@ func (c *cluster) preflight(ctx context.Context, r wire.Request, a *wire.Answer,
 		return nil
 	}
 	return &failure{
-		code: codeUsage, subject: "namespace " + r.Namespace, next: pullSecretNext,
+		code: codeUsage, subject: "namespace " + r.Namespace, next: wire.PullSecretNext,
 		err: fmt.Errorf("it lacks the pull secret %s, which the pods name", strings.Join(absent, ", ")),
 	}
 }
-
-// pullSecretNext is replaced by berth, which knows the environment.
-const pullSecretNext = "PULL_SECRET"
 
 func (c *cluster) apply(
 	ctx context.Context, r wire.Request, ch *chart.Chart, vals map[string]any, before *release.Release,

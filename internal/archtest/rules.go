@@ -31,7 +31,7 @@ func allowed() map[string][]string {
 		"attest":    {"registry", "image", "fault", "report"},
 		"policy":    append([]string{"config", "facts", "version", "plan"}, shared...),
 		"retention": append([]string{"config", "facts", "version", "plan", "audit"}, shared...),
-		"chart":     append([]string{"config", "facts", "version", "plan", "publish"}, shared...),
+		"chart":     append([]string{"config", "facts", "version", "plan", "guard", "publish"}, shared...),
 	}
 	var left []string
 	for _, stage := range road() {
@@ -111,7 +111,7 @@ func homes() map[string][]string {
 		"github.com/go-git/go-git":        {"pipelines/facts"},
 		"github.com/go-git/go-billy":      {"pipelines/facts"},
 		"github.com/olareg/olareg":        {"pipelines/sandbox"},
-		"github.com/rogpeppe/go-internal": {"pipelines/sandbox"},
+		"github.com/rogpeppe/go-internal": {"pipelines/sandbox", "pipelines"},
 		"dagger.io/dagger":                {"pipelines/build"},
 		"github.com/aws/aws-sdk-go-v2":    {"pipelines/cloud"},
 		"github.com/aws/smithy-go":        {"pipelines/cloud"},

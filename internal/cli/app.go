@@ -124,16 +124,18 @@ func (a *app) lookup(name string) (string, bool) {
 
 // options are those of a pipeline without credentials.
 func (a *app) options() pipelines.Options {
+	executable, _ := os.Executable() // without it, only PATH and the project are searched for berth-helm
 	return pipelines.Options{
-		Project:  a.flags.project,
-		Config:   a.flags.config,
-		Repo:     a.flags.repo,
-		Outputs:  a.flags.outputs,
-		Dir:      a.process.Dir,
-		Lookup:   a.lookup,
-		Environ:  a.process.Environ,
-		Now:      a.process.Now,
-		Registry: registryOptions(),
+		Executable: executable,
+		Project:    a.flags.project,
+		Config:     a.flags.config,
+		Repo:       a.flags.repo,
+		Outputs:    a.flags.outputs,
+		Dir:        a.process.Dir,
+		Lookup:     a.lookup,
+		Environ:    a.process.Environ,
+		Now:        a.process.Now,
+		Registry:   registryOptions(),
 	}
 }
 

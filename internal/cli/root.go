@@ -92,6 +92,7 @@ digests on every machine.`,
 		planCommand(a), buildCommand(a), publishCommand(a), promoteCommand(a), statusCommand(a), registryCommand(a), versionCommand(a),
 		sandboxCommand(a), demoCommand(a), rehearseCommand(a), configCommand(a), initCommand(a),
 		baseCommand(a), keyCommand(a), retentionCommand(a),
+		chartCommand(a),
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	return root

@@ -66,7 +66,7 @@ func places() map[string]string {
 		"Environment": "environments.NAME", "Refs": "environments.NAME.refs", "Promote": "environments.NAME.promote",
 		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
 		"Policy": "policy",
-		"Chart": "chart",
+		"Chart":  "chart",
 	}
 }
 

@@ -56,17 +56,22 @@ func ReadReceipt(name string, content []byte) (Receipt, error) {
 	return r, nil
 }
 
-// Merge puts the images of several receipts together; the later receipt wins.
-func Merge(receipts []Receipt) Receipt {
+// Merge puts the images of several receipts together; of an image in several, the last counts. All must be of one
+// environment.
+func Merge(receipts []Receipt) (Receipt, error) {
 	var out Receipt
-	for _, r := range receipts {
+	for i, r := range receipts {
+		if i > 0 && r.Environment != out.Environment {
+			return out, fault.New(fault.Usage, "--receipt", "give receipts of one environment",
+				"one is of environment %s and another of %s", out.Environment, r.Environment)
+		}
 		out.Environment, out.Version = r.Environment, r.Version
 		for _, x := range r.Images {
 			out.Images = slices.DeleteFunc(out.Images, func(y Image) bool { return y.Component == x.Component })
 			out.Images = append(out.Images, x)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // checkReceipt refuses a receipt of another environment, of other repositories, or with digests that cannot be right.

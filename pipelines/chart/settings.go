@@ -150,8 +150,8 @@ func fill(template string, at []string, fields map[string]string, c *config.Conf
 	return template
 }
 
-// wireValues writes settings for berth-helm.
-func wireValues(settings []Setting) ([]wire.Value, error) {
+// Values writes settings for berth-helm.
+func Values(settings []Setting) ([]wire.Value, error) {
 	out := make([]wire.Value, 0, len(settings))
 	for _, s := range settings {
 		text, err := json.Marshal(s.Value)

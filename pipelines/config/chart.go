@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // Chart is the Helm chart that deploys the images, and how it takes them.
@@ -18,6 +20,8 @@ type Chart struct {
 	// Values files, relative to the project; {env} stands for the environment. The last wins, and is the one that
 	// `berth chart sync` writes.
 	Values []string `yaml:"values,omitempty"`
+	// Path below the registry's prefix under which `berth chart push` publishes the chart. Default: charts.
+	Repository string `yaml:"repository,omitempty"`
 	// Secrets that pods pull with, by registry. A registry that is not named here needs none.
 	PullSecrets map[string]string `yaml:"pullSecrets,omitempty"`
 	// Values that all components share, by their path, for example image.registry: "{registry}".
@@ -43,7 +47,9 @@ func sharedFields() []string {
 	return []string{"registry", "host", "namespace", "env", "tag", "version", "pullSecrets", "pullSecretNames"}
 }
 
-func componentFields() []string { return append(sharedFields(), "repository", "name", "digest", "image") }
+func componentFields() []string {
+	return append(sharedFields(), "repository", "name", "digest", "image")
+}
 
 // ReleaseFields tells whether a template of chart values needs to know what was published.
 func ReleaseFields(template string) bool {
@@ -74,6 +80,9 @@ func (c *Config) checkChart() error {
 	}
 	if err := c.checkFields(append(at, "namespace"), c.Chart.Namespace, []string{"env"}); err != nil {
 		return err
+	}
+	if r := c.Chart.Repository; r != "" && !registry.ValidPath(r) {
+		return c.Fault(append(at, "repository"), "write for example charts", "%q is no path of a repository", r)
 	}
 	for _, name := range sortedKeys(c.Chart.PullSecrets) {
 		if _, ok := c.Registries[name]; !ok {
@@ -128,6 +137,15 @@ func (c *Config) ChartRelease() string {
 		return c.Chart.Release
 	}
 	return c.Project
+}
+
+// ChartRepository is the repository of a chart of that name in an environment, with its host.
+func (c *Config) ChartRepository(environment, name string) string {
+	path := c.Chart.Repository
+	if path == "" {
+		path = "charts"
+	}
+	return c.Registries[c.Environments[environment].Registry].Prefix + "/" + path + "/" + name
 }
 
 // ChartNamespace is the namespace of the chart's release in an environment.

@@ -7,6 +7,9 @@ package wire
 // Version is the version of the protocol. Both sides refuse another one.
 const Version = 1
 
+// PullSecretNext is the next step of a fault about a missing pull secret; berth, which knows the environment, replaces it.
+const PullSecretNext = "PULL_SECRET"
+
 // Verb is what berth-helm is asked to do.
 type Verb string
 
