@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 # Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
-MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher examples/kubernaut
+MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher examples/kubernaut cmd/berth-helm
 LINTER := '$(CURDIR)/.bin/golangci-lint'
 
 # each runs a command in every module, and fails at the end when it failed in one.
@@ -27,6 +27,10 @@ demo: ## Walk the whole road on registries embedded in the process: no daemon, n
 .PHONY: build
 build: ## Build the CLI into .bin/berth
 	@CGO_ENABLED=0 go build -trimpath -o .bin/berth .
+
+.PHONY: build-helm
+build-helm: ## Build berth-helm, which renders and deploys charts, into .bin
+	@CGO_ENABLED=0 GOFLAGS=-buildvcs=false go -C cmd/berth-helm build -trimpath -ldflags="-s -w" -o ../../.bin/berth-helm .
 
 ##@ Images: REGISTRY_TYPE=ghcr|ecr|gcr [COMPONENT=name] [ENV=name] [SANDBOX=1]
 

@@ -114,7 +114,9 @@ func (p *Pipeline) settle(ctx context.Context, r *ChartRequest) (*chart.Receipt,
 }
 
 // chartRequest writes the request for berth-helm.
-func (p *Pipeline) chartRequest(ctx context.Context, r *ChartRequest, v wire.Verb) (wire.Request, *chart.Receipt, error) {
+func (p *Pipeline) chartRequest(
+	ctx context.Context, r *ChartRequest, v wire.Verb,
+) (wire.Request, *chart.Receipt, error) {
 	receipt, settings, err := p.settle(ctx, r)
 	if err != nil {
 		return wire.Request{}, nil, err
@@ -136,7 +138,9 @@ func (p *Pipeline) chartRequest(ctx context.Context, r *ChartRequest, v wire.Ver
 	return out, receipt, nil
 }
 
-func (p *Pipeline) chartDir() string { return filepath.Join(p.Project, filepath.FromSlash(p.Config.Chart.Path)) }
+func (p *Pipeline) chartDir() string {
+	return filepath.Join(p.Project, filepath.FromSlash(p.Config.Chart.Path))
+}
 
 // ChartRender renders the chart's objects without a cluster.
 func (p *Pipeline) ChartRender(ctx context.Context, r ChartRequest) (Rendered, error) {
@@ -287,8 +291,8 @@ func (p *Pipeline) ChartPack(ctx context.Context) (chart.Artifact, error) {
 	return chart.Pack(ctx, a)
 }
 
-// ChartPush publishes the packaged chart to the environment's registry. Git ref and account are held to the rules of the
-// environment, as for images.
+// ChartPush publishes the packaged chart to the environment's registry. Git ref and account are held to the rules of
+// the environment, as for images.
 func (p *Pipeline) ChartPush(ctx context.Context, environment string) (chart.Pushed, error) {
 	pl, err := p.Plan(ctx, plan.Request{Environment: environment})
 	if err != nil {

@@ -183,7 +183,7 @@ func describe(c *chart.Chart, a *wire.Answer) {
 }
 
 // check lints. Helm's linter renders with placeholders for missing values, so that a real rendering follows.
-func check(r wire.Request, a *wire.Answer) error {
+func check(ctx context.Context, r wire.Request, a *wire.Answer) error {
 	c, vals, err := loadAll(r)
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func check(r wire.Request, a *wire.Answer) error {
 	if slices.ContainsFunc(a.Messages, func(m wire.Message) bool { return m.Severity == "error" }) {
 		return nil
 	}
-	return renderInto(context.Background(), r, c, vals, a)
+	return renderInto(ctx, r, c, vals, a)
 }
 
 // pack reads the files that `helm package` would put into the archive: .helmignore is obeyed, and a symbolic link is

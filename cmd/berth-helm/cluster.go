@@ -232,7 +232,8 @@ func (c *cluster) explain(r wire.Request, err error, problems []string, before *
 	case now == nil:
 		f.next = "nothing is left of it; correct the cause and run the same command again"
 	case r.Atomic && before != nil && now.Info.Status == releasecommon.StatusDeployed:
-		f.next = fmt.Sprintf("it was rolled back, as revision %d; correct the cause and run the same command again", now.Version)
+		f.next = fmt.Sprintf("it was rolled back, as revision %d; correct the cause and run the same command again",
+			now.Version)
 	default:
 		f.next = fmt.Sprintf("its revision %d is %s; correct the cause and run the same command again", now.Version,
 			now.Info.Status)

@@ -1,5 +1,5 @@
-// Command berth-helm renders, checks, packages and deploys Helm charts for berth, with Helm's own Go library. berth runs
-// it and speaks to it by the protocol in package wire; it is no program for people.
+// Command berth-helm renders, checks, packages and deploys Helm charts for berth, with Helm's own Go library. berth
+// runs it and speaks to it by the protocol in package wire; it is no program for people.
 //
 // It is a program and a Go module of its own because of its weight: Helm and the Kubernetes client are a thousand
 // packages, which publishing an image does not need. See docs/adr/0026-helm-in-a-program-of-its-own.md.
@@ -58,7 +58,7 @@ func handle(ctx context.Context, r wire.Request, a *wire.Answer, t *teller) erro
 	case wire.Render:
 		return render(ctx, r, a)
 	case wire.Lint:
-		return check(r, a)
+		return check(ctx, r, a)
 	case wire.Package:
 		return pack(r, a)
 	case wire.Deployed:

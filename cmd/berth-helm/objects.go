@@ -21,8 +21,6 @@ func (o object) metadata() map[string]any { m, _ := o["metadata"].(map[string]an
 
 func (o object) name() string { s, _ := o.metadata()["name"].(string); return s }
 
-func (o object) namespace() string { s, _ := o.metadata()["namespace"].(string); return s }
-
 // objects reads the objects of a manifest, in its order. Those of a List count one by one.
 func objects(manifest string) ([]object, error) {
 	var out []object

@@ -21,8 +21,8 @@ const interval = time.Second
 // Source: https://helm.sh/docs/chart_best_practices/labels/
 const instanceLabel = "app.kubernetes.io/instance"
 
-// watcher looks at the pods of a release while Helm waits for them, tells what changes, and remembers what is wrong: after
-// a rollback, nobody could ask the pods any more.
+// watcher looks at the pods of a release while Helm waits for them, tells what changes, and remembers what is wrong:
+// after a rollback, nobody could ask the pods any more.
 type watcher struct {
 	client    kubernetes.Interface
 	namespace string

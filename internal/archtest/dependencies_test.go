@@ -82,6 +82,7 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	for heading, want := range map[string][]string{
 		"The root module": readModfile(t, "../../go.mod").direct(),
 		"The examples":    slices.Compact(examples),
+		"berth-helm":      readModfile(t, "../../cmd/berth-helm/go.mod").direct(),
 		"Tools":           tools,
 	} {
 		if diff := cmp.Diff(want, documented(page, heading)); diff != "" {

@@ -141,8 +141,8 @@ func chartLintCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint",
 		Short: "Check the chart with an environment's values, warnings included",
-		Long: `Check the chart with an environment's values: Helm's linter, the chart's values.schema.json, a full rendering, and
-the images against the registries of berth.yaml. Warnings fail as errors do.`,
+		Long: `Check the chart with an environment's values: Helm's linter, the chart's values.schema.json, a full rendering,
+and the images against the registries of berth.yaml. Warnings fail as errors do.`,
 		Example: `  berth chart lint --env prd`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -332,9 +332,9 @@ func chartPushCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "push",
 		Short: "Publish the chart to the environment's registry, under the tag of its version",
-		Long: `Publish the chart to the environment's registry as an OCI artifact, under the tag of its version. The digest depends
-on the chart's files alone. The tag never moves: the same chart again is unchanged, another one is refused. Git ref
-and account are held to the rules of the environment, as for images.`,
+		Long: `Publish the chart to the environment's registry as an OCI artifact, under the tag of its version. The digest
+depends on the chart's files alone. The tag never moves: the same chart again is unchanged, another one is
+refused. Git ref and account are held to the rules of the environment, as for images.`,
 		Example: `  berth chart push --env dev
   helm pull oci://ghcr.io/OWNER/charts/NAME --version 1.0.0`,
 		Args: noArgs,

@@ -166,8 +166,9 @@ func (h Helm) build(ctx context.Context, source, name string) (string, error) {
 	if !isFile(out) {
 		h.Progress.Emit("build", program, "from "+source+", which takes a minute the first time")
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, ".")
-	cmd.Dir, cmd.Env = source, append(h.Environ[:len(h.Environ):len(h.Environ)], "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+	cmd.Dir = source
+	cmd.Env = append(h.Environ[:len(h.Environ):len(h.Environ)], "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	said, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:

@@ -28,7 +28,7 @@ const (
 	layerType  = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 )
 
-// Artifact is a packaged chart as it goes to a registry. Its bytes, and so its digest, depend on the chart's files alone.
+// Artifact is a packaged chart as it goes to a registry. Its digest depends on the chart's files alone.
 type Artifact struct {
 	Name     string
 	Version  *semver.Version

@@ -26,8 +26,8 @@ type Change struct {
 	Value any    `json:"value"`
 }
 
-// Sync writes settings into the values file name below project, keeping every other byte. With dry it only tells what it
-// would change. The file is replaced as a whole, or not at all.
+// Sync writes settings into the values file name below project, keeping every other byte. With dry it only tells what
+// it would change. The file is replaced as a whole, or not at all.
 func Sync(project, name string, settings []Setting, dry bool) (Synced, error) {
 	out := Synced{File: name, Changed: []Change{}}
 	path := filepath.Join(project, filepath.FromSlash(name))
@@ -55,12 +55,12 @@ func Sync(project, name string, settings []Setting, dry bool) (Synced, error) {
 	return out, nil
 }
 
-// replaceFile writes beside the file and renames, so that a reader sees the old or the new one. What a link points to is
-// replaced, not the link.
+// replaceFile writes beside the file and renames, so that a reader sees the old or the new one. What a link points to
+// is replaced, not the link.
 func replaceFile(path string, content []byte) error {
 	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 		if info, err := os.Stat(path); err == nil {
 			mode = info.Mode().Perm()
 		}

@@ -114,9 +114,10 @@ func (c *Config) checkChartValues(at []string, values map[string]string, fields 
 		if err := c.checkFields(here, values[path], fields); err != nil {
 			return err
 		}
-		alone := values[path] == PullSecretsField || values[path] == PullSecretNamesField
-		if !alone && (strings.Contains(values[path], PullSecretsField) || strings.Contains(values[path], PullSecretNamesField)) {
-			return c.Fault(here, "write the field alone", "%q puts text around a list", values[path])
+		for _, list := range []string{PullSecretsField, PullSecretNamesField} {
+			if strings.Contains(values[path], list) && values[path] != list {
+				return c.Fault(here, "write the field alone", "%q puts text around a list", values[path])
+			}
 		}
 	}
 	return nil

@@ -1,5 +1,5 @@
-// Package wire is what berth and berth-helm say to each other: one [Request] as JSON on standard input, [Event]s as JSON
-// lines on standard error, one [Answer] as JSON on standard output. Secrets travel by standard input alone.
+// Package wire is what berth and berth-helm say to each other: one [Request] as JSON on standard input, [Event]s as
+// JSON lines on standard error, one [Answer] as JSON on standard output. Secrets travel by standard input alone.
 //
 // berth-helm is a Go module of its own, which cannot import this one; it has a copy, written by go generate.
 package wire
@@ -7,7 +7,8 @@ package wire
 // Version is the version of the protocol. Both sides refuse another one.
 const Version = 1
 
-// PullSecretNext is the next step of a fault about a missing pull secret; berth, which knows the environment, replaces it.
+// PullSecretNext is the next step of a fault about a missing pull secret; berth replaces it, as it knows the
+// environment.
 const PullSecretNext = "PULL_SECRET"
 
 // Verb is what berth-helm is asked to do.
