@@ -58,5 +58,6 @@ environment and the reason are printed too.
 	which.Flags().StringVar(&purpose, "purpose", "", "what the image is for: "+strings.Join(plan.Uses(), ", "))
 	_ = which.RegisterFlagCompletionFunc("purpose",
 		cobra.FixedCompletions(plan.Uses(), cobra.ShellCompDirectiveNoFileComp))
-	return group("registry", "Ask about registries, and log in", which, loginCommand(a), logoutCommand(a))
+	return group("registry", "Ask about registries, and log in", which, loginCommand(a), logoutCommand(a),
+		registryCheckCommand(a))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
@@ -120,7 +121,8 @@ func (e *ECR) load(ctx context.Context) (aws.Config, error) {
 		}
 		return cfg, nil
 	}
-	var options []func(*config.LoadOptions) error
+	// The SDK would write warnings to standard error.
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if c := e.options.client(); c != nil {
 		options = append(options, config.WithHTTPClient(c))
 	}

@@ -20,8 +20,8 @@ const (
 	maxStars      = 2
 )
 
-// dirtyTags are those of uncommitted work, which may be overwritten where no tag is promised never to move.
-const dirtyTags = "*-dirty*"
+// DirtyTags are those of uncommitted work, which may be overwritten where no tag is promised never to move.
+const DirtyTags = "*-dirty*"
 
 // Repositories are the settings with which missing repositories of a registry are created, nil when they are not. They
 // fit every environment that uses the same repositories: tags that never move are held by the registry too, as far as
@@ -31,44 +31,46 @@ func Repositories(c *config.Config, name string) *registry.RepositorySettings {
 	if address, ok := registry.ParseECR(r.Host()); !r.CreateRepositories || !ok || address.Public {
 		return nil
 	}
-	settings := &registry.RepositorySettings{
-		Mutability: registry.ImmutableExcept, Exclusions: []string{}, ScanOnPush: true, Tags: r.RepositoryTags,
+	settings := Fitting(TagClasses(c, r.Prefix))
+	settings.ScanOnPush = true
+	if r.RepositoryTags != nil {
+		settings.Tags = r.RepositoryTags
+	}
+	return &settings
+}
+
+// Fitting are the strictest settings with which floating tags can move. fixed are examples of the tags that never do.
+func Fitting(floating, fixed []string) registry.RepositorySettings {
+	settings := registry.RepositorySettings{
+		Mutability: registry.ImmutableExcept, Exclusions: []string{}, Tags: map[string]string{},
 		Reason: "version tags never move",
 	}
-	if settings.Tags == nil {
-		settings.Tags = map[string]string{}
+	mutable := func(format string, args ...any) registry.RepositorySettings {
+		settings.Mutability, settings.Reason = registry.Mutable, fmt.Sprintf(format, args...)
+		return settings
 	}
-	floating, fixed := tagClasses(c, r.Prefix)
 	for _, wildcard := range floating {
 		if i := slices.IndexFunc(fixed, func(tag string) bool { ok, _ := path.Match(wildcard, tag); return ok }); i >= 0 {
-			return mutable(settings, fmt.Sprintf("ECR cannot tell floating tags (%s) from version tags (%s); berth can",
-				wildcard, fixed[i]))
+			return mutable("ECR cannot tell floating tags (%s) from version tags (%s); berth can", wildcard, fixed[i])
 		}
 		if strings.Count(wildcard, "*") > maxStars {
-			return mutable(settings, fmt.Sprintf("ECR takes %d stars in a wildcard at most, and floating tags need %s",
-				maxStars, wildcard))
+			return mutable("ECR takes %d stars in a wildcard at most, and floating tags need %s", maxStars, wildcard)
 		}
 	}
 	switch {
 	case len(floating) == 0:
 		settings.Mutability = registry.Immutable
 	case len(floating) > maxExclusions:
-		return mutable(settings, fmt.Sprintf("ECR takes %d wildcards at most, and floating tags need %d",
-			maxExclusions, len(floating)))
+		return mutable("ECR takes %d wildcards at most, and floating tags need %d", maxExclusions, len(floating))
 	default:
 		settings.Exclusions = floating
 	}
 	return settings
 }
 
-func mutable(s *registry.RepositorySettings, reason string) *registry.RepositorySettings {
-	s.Mutability, s.Reason = registry.Mutable, reason
-	return s
-}
-
-// tagClasses returns the wildcards of the floating tags, sorted, and an example of each version tag, of all
+// TagClasses returns the wildcards of the floating tags, sorted, and an example of each version tag, of all
 // environments with the same prefix.
-func tagClasses(c *config.Config, prefix string) (floating, fixed []string) {
+func TagClasses(c *config.Config, prefix string) (floating, fixed []string) {
 	for _, name := range c.EnvironmentNames() {
 		e := c.Environments[name]
 		if c.Registries[e.Registry].Prefix != prefix {
@@ -81,7 +83,7 @@ func tagClasses(c *config.Config, prefix string) (floating, fixed []string) {
 		if e.Promote != nil {
 			texts = append(texts, e.Promote.Set...)
 		} else if len(e.Immutable) == 0 {
-			floating = append(floating, dirtyTags)
+			floating = append(floating, DirtyTags)
 		}
 		for _, text := range texts {
 			t, err := version.ParseTemplate(text)

@@ -29,7 +29,10 @@ func registries(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	dir := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".registries"))
 	box, err := sandbox.New(sandbox.Options{
-		Dir: dir, Password: args[0], RequireRepositories: slices.Contains(args, "strict"),
+		Dir: dir, Password: args[0],
+		MustCreate: func(host string) bool {
+			return slices.Contains(args, "strict") && registry.KindOf(host) == registry.ECR
+		},
 		Kinds: func(host string) registry.Kind {
 			if strings.HasPrefix(host, "harbor.") {
 				return registry.Harbor
