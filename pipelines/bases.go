@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
@@ -13,12 +14,12 @@ import (
 
 // Bases lists the images that components take content from, as berth.yaml and the Dockerfiles name them; no name means
 // all components. Nothing is asked of a registry.
-func (p *Pipeline) Bases(components []string) ([]policy.Base, error) {
+func (p *Pipeline) Bases(components []string) ([]dockerfile.Base, error) {
 	names, err := plan.Components(p.Config, components)
 	if err != nil {
 		return nil, err
 	}
-	var out []policy.Base
+	var out []dockerfile.Base
 	for _, name := range names {
 		if err := p.Config.RequireSet("components", name); err != nil {
 			return nil, err
@@ -32,7 +33,7 @@ func (p *Pipeline) Bases(components []string) ([]policy.Base, error) {
 	return out, nil
 }
 
-func (p *Pipeline) basesOf(name string) ([]policy.Base, error) {
+func (p *Pipeline) basesOf(name string) ([]dockerfile.Base, error) {
 	k := p.Config.Components[name]
 	if k.Dockerfile == nil {
 		return p.goBase(name, k.Base)
@@ -49,7 +50,7 @@ func (p *Pipeline) basesOf(name string) ([]policy.Base, error) {
 }
 
 // readDockerfile reads a component's Dockerfile; path is where it is, and in what its build gives to it.
-func (p *Pipeline) readDockerfile(component string) (d *policy.Dockerfile, path string, in policy.Inputs, err error) {
+func (p *Pipeline) readDockerfile(component string) (d *dockerfile.File, path string, in dockerfile.Inputs, err error) {
 	k := p.Config.Components[component].Dockerfile
 	c, err := p.dockerfile(component, *k)
 	if err != nil {
@@ -59,7 +60,7 @@ func (p *Pipeline) readDockerfile(component string) (d *policy.Dockerfile, path 
 	if err != nil {
 		return nil, "", in, fault.New(fault.Usage, c.File, "", "cannot read the Dockerfile: %w", err)
 	}
-	in = policy.Inputs{Target: c.Target, Args: p.baseArgs()}
+	in = dockerfile.Inputs{Target: c.Target, Args: p.baseArgs()}
 	maps.Copy(in.Args, c.Args)
 	for _, text := range p.Config.PlatformsOf(component) {
 		platform, err := image.ParsePlatform(text)
@@ -68,7 +69,7 @@ func (p *Pipeline) readDockerfile(component string) (d *policy.Dockerfile, path 
 		}
 		in.Platforms = append(in.Platforms, platform)
 	}
-	d, err = policy.Parse(p.shown(c.File), content)
+	d, err = dockerfile.Parse(p.shown(c.File), content)
 	return d, c.File, in, err
 }
 
@@ -94,18 +95,18 @@ func (p *Pipeline) shown(file string) string {
 }
 
 // goBase is the base of a Go component; static and scratch are none.
-func (p *Pipeline) goBase(name, base string) ([]policy.Base, error) {
+func (p *Pipeline) goBase(name, base string) ([]dockerfile.Base, error) {
 	if base == "" || base == "static" || base == "scratch" {
 		return nil, nil
 	}
 	at := []string{"components", name, "base"}
-	b, err := policy.NewBase(base)
+	b, err := dockerfile.NewBase(base)
 	if err != nil {
 		return nil, p.Config.Fault(at, "write NAME@sha256:…", "%q: %w", base, err)
 	}
 	line, _ := p.Config.Position(at...)
 	b.Component, b.File, b.Line, b.Instruction = name, p.shown(p.configFile), line, "base"
-	return []policy.Base{b}, nil
+	return []dockerfile.Base{b}, nil
 }
 
 // refusedBases are the refusals of the policy for components.
@@ -120,7 +121,7 @@ func (p *Pipeline) refusedBases(components []string) ([]plan.Refusal, error) {
 // checkBases reads the Dockerfiles of all components and holds them against the policy. What depends on variables
 // without a value is left to the run that has them.
 func (p *Pipeline) checkBases() error {
-	var bases []policy.Base
+	var bases []dockerfile.Base
 	for _, name := range p.Config.ComponentNames() {
 		if p.Config.RequireSet("components", name) != nil {
 			continue

@@ -16,7 +16,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
-	"github.com/berth-sh/berth/pipelines/policy"
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 )
 
 // DockerfileBuilder builds images from Dockerfiles. It is safe for concurrent use.
@@ -110,12 +110,9 @@ func (p *Pipeline) checkArgs(names []string) error {
 		if err != nil {
 			return err
 		}
-		declared, err := file.Args()
-		if err != nil {
-			return err
-		}
+		declared := file.Args()
 		for _, arg := range slices.Sorted(maps.Keys(d.Args)) {
-			if slices.Contains(declared, arg) || policy.BuiltIn(arg) {
+			if slices.Contains(declared, arg) || dockerfile.BuiltIn(arg) {
 				continue
 			}
 			has := "none"

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/fault"
-	"github.com/berth-sh/berth/pipelines/policy"
 )
 
 // What is to be done about the digest of a base.
@@ -82,7 +82,7 @@ func (p *Pipeline) Rebases(ctx context.Context, components []string, pin, write 
 }
 
 // presentDigests asks once for each tag.
-func (p *Pipeline) presentDigests(ctx context.Context, bases []policy.Base, out []Rebase) error {
+func (p *Pipeline) presentDigests(ctx context.Context, bases []dockerfile.Base, out []Rebase) error {
 	places := map[string][]int{}
 	for i, b := range bases {
 		if out[i].Action != BaseSkip {
@@ -120,19 +120,19 @@ func (p *Pipeline) presentDigests(ctx context.Context, bases []policy.Base, out 
 	return g.Wait()
 }
 
-func tagOf(b policy.Base) string { return cmp.Or(b.Tag, "latest") }
+func tagOf(b dockerfile.Base) string { return cmp.Or(b.Tag, "latest") }
 
 // rebased are the files with the new digests, by their path. A place that cannot be written becomes one that is
 // skipped.
-func (p *Pipeline) rebased(bases []policy.Base, out []Rebase) (map[string][]byte, error) {
-	edits := map[string][]policy.Edit{}
+func (p *Pipeline) rebased(bases []dockerfile.Base, out []Rebase) (map[string][]byte, error) {
+	edits := map[string][]dockerfile.Edit{}
 	for i, b := range bases {
 		if out[i].Action != BaseUpdate && out[i].Action != BasePin {
 			continue
 		}
 		file, found, err := p.editsFor(b, out[i].To)
-		if errors.Is(err, policy.ErrNotLiteral) {
-			out[i].Action, out[i].Reason = BaseSkip, policy.ErrNotLiteral.Error()+": write the digest by hand"
+		if errors.Is(err, dockerfile.ErrNotLiteral) {
+			out[i].Action, out[i].Reason = BaseSkip, dockerfile.ErrNotLiteral.Error()+": write the digest by hand"
 			continue
 		}
 		if err != nil {
@@ -146,7 +146,7 @@ func (p *Pipeline) rebased(bases []policy.Base, out []Rebase) (map[string][]byte
 		if err != nil {
 			return nil, fault.New(fault.Usage, p.shown(file), "", "cannot read it: %w", err)
 		}
-		if files[file], err = policy.Apply(p.shown(file), content, es); err != nil {
+		if files[file], err = dockerfile.Apply(p.shown(file), content, es); err != nil {
 			return nil, err
 		}
 	}
@@ -154,7 +154,7 @@ func (p *Pipeline) rebased(bases []policy.Base, out []Rebase) (map[string][]byte
 }
 
 // editsFor finds where the digest of a base is written: in its Dockerfile, or in berth.yaml, as base or as one of args.
-func (p *Pipeline) editsFor(b policy.Base, digest string) (file string, edits []policy.Edit, err error) {
+func (p *Pipeline) editsFor(b dockerfile.Base, digest string) (file string, edits []dockerfile.Edit, err error) {
 	line := b.Line
 	if p.Config.Components[b.Component].Dockerfile != nil {
 		d, file, in, err := p.readDockerfile(b.Component)
@@ -175,6 +175,6 @@ func (p *Pipeline) editsFor(b policy.Base, digest string) (file string, edits []
 	if err != nil {
 		return "", nil, fault.New(fault.Usage, p.shown(p.configFile), "", "cannot read it: %w", err)
 	}
-	edits, err = policy.PinYAML(content, line, b.Digest, digest)
+	edits, err = dockerfile.PinYAML(content, line, b.Digest, digest)
 	return p.configFile, edits, err
 }

@@ -16,16 +16,17 @@ func road() [][]string {
 
 // allowed returns, for each package of the core, the packages of the core that it may import.
 func allowed() map[string][]string {
-	shared := []string{"registry", "image", "fault", "report", "attest", "yamlspan"}
+	shared := []string{"registry", "image", "fault", "report", "attest", "dockerfile", "yamlspan"}
 	table := map[string][]string{
 		"fault":  nil,
 		"report": {"fault"},
 		// Pure text.
 		"yamlspan": nil,
 		// image gives its values to everyone, so it needs no one.
-		"image":    {"fault", "report"},
-		"registry": {"image", "fault", "report"},
-		"sandbox":  {"registry", "image", "fault", "report"},
+		"image":      {"fault", "report"},
+		"registry":   {"image", "fault", "report"},
+		"sandbox":    {"registry", "image", "fault", "report"},
+		"dockerfile": {"image", "fault"},
 		// The clouds' own libraries, for the doors to choose from.
 		"cloud":     {"registry", "fault", "report"},
 		"attest":    {"registry", "image", "fault", "report"},
@@ -116,7 +117,7 @@ func homes() map[string][]string {
 		"github.com/aws/aws-sdk-go-v2":    {"pipelines/cloud"},
 		"github.com/aws/smithy-go":        {"pipelines/cloud"},
 		"golang.org/x/oauth2":             {"pipelines/cloud"},
-		"github.com/moby/buildkit":        {"pipelines/build", "pipelines/policy"},
+		"github.com/moby/buildkit":        {"pipelines/build", "pipelines/dockerfile"},
 		// The client of the daemon is heavy: only who builds with it links it.
 		"github.com/moby/buildkit/client":  {"pipelines/build/buildkit"},
 		"github.com/moby/buildkit/session": {"pipelines/build/buildkit"},

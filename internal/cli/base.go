@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
-	"github.com/berth-sh/berth/pipelines/policy"
+	"github.com/berth-sh/berth/pipelines/dockerfile"
+
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
@@ -59,7 +60,7 @@ func listBasesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func writeBases(w io.Writer, bases []policy.Base) error {
+func writeBases(w io.Writer, bases []dockerfile.Base) error {
 	t := &report.Table{Head: []string{"COMPONENT", "PLACE", "INSTRUCTION", "IMAGE"}}
 	for _, b := range bases {
 		t.Add(b.Component, fmt.Sprintf("%s:%d", b.File, b.Line), b.Instruction, b.Image)

@@ -44,20 +44,26 @@ func (a *app) knownBuilder() bool {
 // build chooses what builds.
 func (a *app) build(o *pipelines.Options) {
 	docker, kit := build.NewBuildx(a.process.Environ), buildkit.New(a.lookup, a.pullAccount)
+	engine := build.NewSession(io.Discard, build.EngineOptions{
+		Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup), Secret: a.buildSecret,
+	})
+	a.closers = append(a.closers, engine.Close)
 	switch a.flags.builder {
 	case builderDagger:
-		engine := build.NewSession(io.Discard, build.EngineOptions{
-			Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup),
-		})
-		a.closers = append(a.closers, engine.Close)
-		o.Toolchain = engine
+		o.Toolchain, o.Dockerfiles = engine, []pipelines.DockerfileBuilder{engine}
 	case builderDocker:
 		o.Dockerfiles = []pipelines.DockerfileBuilder{docker}
 	case builderBuildKit:
 		o.Dockerfiles = []pipelines.DockerfileBuilder{kit}
 	default:
-		o.Dockerfiles = []pipelines.DockerfileBuilder{docker, kit}
+		o.Dockerfiles = []pipelines.DockerfileBuilder{docker, kit, engine}
 	}
+}
+
+// buildSecret reads the secret of a build from the environment.
+func (a *app) buildSecret(_ context.Context, variable string) (plaintext string, ok bool, err error) {
+	plaintext, ok = a.lookup(variable)
+	return plaintext, ok, nil
 }
 
 // pullAccount gives BuildKit the account at the registry of a base image.

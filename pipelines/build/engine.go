@@ -29,6 +29,10 @@ type EngineOptions struct {
 	Fetch map[string]string
 	// Netrc logs in to private module proxies and repositories; nil is none.
 	Netrc *dagger.Secret
+	// Secret reads the variable in which a build from a Dockerfile has a secret; nil has none.
+	Secret func(ctx context.Context, variable string) (plaintext string, ok bool, err error)
+	// Agent is the SSH agent of builds from Dockerfiles; nil is none.
+	Agent *dagger.Socket
 }
 
 // Engine builds components with the Go toolchain in containers of a Dagger engine: the same command with the same

@@ -2,7 +2,10 @@ package build
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"sync"
 
 	"dagger.io/dagger"
@@ -37,6 +40,30 @@ func (t *Session) Build(
 	return engine.Build(ctx, c, platforms, o)
 }
 
+// Ready reports why there is no engine to build in.
+func (t *Session) Ready(context.Context) error {
+	for _, name := range []string{"DAGGER_SESSION_PORT", "_EXPERIMENTAL_DAGGER_CLI_BIN"} {
+		if os.Getenv(name) != "" {
+			return nil
+		}
+	}
+	if _, err := exec.LookPath("dagger"); err != nil {
+		return errors.New("Dagger: there is no dagger program in PATH") //nolint:revive,staticcheck // a name
+	}
+	return nil
+}
+
+// BuildDockerfile builds a component for each platform, as [Engine.BuildDockerfile] does.
+func (t *Session) BuildDockerfile(
+	ctx context.Context, c DockerfileComponent, platforms []ocispec.Platform, o Options,
+) ([]string, error) {
+	engine, err := t.connect(ctx, o.Root)
+	if err != nil {
+		return nil, err
+	}
+	return engine.BuildDockerfile(ctx, c, platforms, o)
+}
+
 func (t *Session) connect(ctx context.Context, root string) (*Engine, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,6 +79,9 @@ func (t *Session) connect(ctx context.Context, root string) (*Engine, error) {
 		}
 	}
 	t.client = client
+	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" && t.options.Agent == nil {
+		t.options.Agent = client.Host().UnixSocket(agent)
+	}
 	source := client.Host().Directory(root, dagger.HostDirectoryOpts{Exclude: []string{".git", "**/.berth", "**/.bin"}})
 	t.engine = NewEngine(client, source, t.options)
 	return t.engine, nil

@@ -40,6 +40,19 @@ type layer struct {
 // fixed. The compressor is a module pinned in go.mod and not the standard library's, whose output changes with Go
 // releases.
 func writeLayer(ctx context.Context, w io.Writer, mtime time.Time, entries []entry) (layer, error) {
+	sorted := slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return cmp.Compare(a.name, b.name) })
+	return packLayer(w, func(archive *tar.Writer) error {
+		for _, e := range sorted {
+			if err := writeEntry(ctx, archive, mtime, e); err != nil {
+				return fmt.Errorf("/%s: %w", e.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// packLayer compresses and hashes what fill writes.
+func packLayer(w io.Writer, fill func(*tar.Writer) error) (layer, error) {
 	out := &counter{w: w, sum: sha256.New()}
 	zip, err := gzip.NewWriterLevel(out, compression)
 	if err != nil {
@@ -47,11 +60,8 @@ func writeLayer(ctx context.Context, w io.Writer, mtime time.Time, entries []ent
 	}
 	plain := sha256.New()
 	archive := tar.NewWriter(io.MultiWriter(zip, plain))
-	sorted := slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	for _, e := range sorted {
-		if err := writeEntry(ctx, archive, mtime, e); err != nil {
-			return layer{}, fmt.Errorf("/%s: %w", e.name, err)
-		}
+	if err := fill(archive); err != nil {
+		return layer{}, err
 	}
 	if err := archive.Close(); err != nil {
 		return layer{}, err

@@ -9,15 +9,16 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/plan"
 )
 
 // Check returns a refusal for each place in a file that the policy of the configuration does not allow, in the order of
 // the bases.
-func Check(c *config.Config, bases []Base) []plan.Refusal {
+func Check(c *config.Config, bases []dockerfile.Base) []plan.Refusal {
 	var out []plan.Refusal
 	components := map[string][]string{} // by what is said of the place
-	refuse := func(b Base, reason, next string) {
+	refuse := func(b dockerfile.Base, reason, next string) {
 		subject := fmt.Sprintf("%s:%d", b.File, b.Line)
 		key := subject + reason
 		if len(components[key]) == 0 {
@@ -28,7 +29,7 @@ func Check(c *config.Config, bases []Base) []plan.Refusal {
 		}
 	}
 	for _, b := range bases {
-		if c.Policy.BaseImages != nil && !slices.ContainsFunc(c.Policy.BaseImages, b.matches) {
+		if c.Policy.BaseImages != nil && !slices.ContainsFunc(c.Policy.BaseImages, func(p string) bool { return matches(p, b) }) {
 			refuse(b, fmt.Sprintf("%s %s is not allowed: policy.baseImages (%s) has %s", b.Instruction, b.Image,
 				rule(c, "baseImages"), strings.Join(c.Policy.BaseImages, ", ")),
 				"build on an image that is allowed, or allow its repository in policy.baseImages")
@@ -49,7 +50,7 @@ func rule(c *config.Config, key string) string { return filepath.Base(c.Where("p
 
 // matches tells whether a pattern allows the base. A pattern that is a host allows all of it; others are globs over the
 // repository, its tag or digest included or not, in full or as Docker Hub's images are called for short.
-func (b Base) matches(pattern string) bool {
+func matches(pattern string, b dockerfile.Base) bool {
 	host, _, _ := strings.Cut(b.Repository, "/")
 	if !strings.Contains(pattern, "/") && strings.ContainsAny(pattern, ".:") && config.Match(pattern, host) {
 		return true

@@ -1,31 +1,23 @@
-package policy
+package dockerfile
 
 import (
-	"bytes"
 	"slices"
 	"strings"
-
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // Args lists the build arguments that the Dockerfile declares in any of its stages or before them, sorted.
-func (d *Dockerfile) Args() ([]string, error) {
-	parsed, err := parser.Parse(bytes.NewReader(d.content))
-	if err != nil {
-		return nil, syntaxFault(d.name, 0, err)
-	}
+func (d *File) Args() []string {
 	var out []string
-	for _, node := range parsed.AST.Children {
-		if !strings.EqualFold(node.Value, "arg") {
-			continue
+	for _, command := range d.args {
+		for _, arg := range command.Args {
+			out = append(out, arg.Key)
 		}
-		for n := node.Next; n != nil; n = n.Next {
-			name, _, _ := strings.Cut(n.Value, "=")
-			out = append(out, name)
-		}
+	}
+	for _, s := range d.stages {
+		out = append(out, s.args...)
 	}
 	slices.Sort(out)
-	return slices.Compact(out), nil
+	return slices.Compact(out)
 }
 
 // BuiltIn reports whether builders know a build argument without a declaration.

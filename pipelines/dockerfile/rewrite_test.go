@@ -1,4 +1,4 @@
-package policy_test
+package dockerfile_test
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/fault"
-	"github.com/berth-sh/berth/pipelines/policy"
 )
 
 var (
@@ -18,9 +18,9 @@ var (
 )
 
 // pinAll pins every base of a Dockerfile to the new digest.
-func pinAll(t *testing.T, content string, in policy.Inputs) (string, error) {
+func pinAll(t *testing.T, content string, in dockerfile.Inputs) (string, error) {
 	t.Helper()
-	d, err := policy.Parse("Dockerfile", []byte(content))
+	d, err := dockerfile.Parse("Dockerfile", []byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func pinAll(t *testing.T, content string, in policy.Inputs) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var edits []policy.Edit
+	var edits []dockerfile.Edit
 	for _, b := range bases {
 		found, err := d.Pin(b, in, "latest", newDigest)
 		if err != nil {
@@ -37,7 +37,7 @@ func pinAll(t *testing.T, content string, in policy.Inputs) (string, error) {
 		}
 		edits = append(edits, found...)
 	}
-	out, err := policy.Apply("Dockerfile", []byte(content), edits)
+	out, err := dockerfile.Apply("Dockerfile", []byte(content), edits)
 	return string(out), err
 }
 
@@ -70,7 +70,7 @@ func TestPinRewritesTheDigestOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			replace := strings.NewReplacer("OLD", oldDigest, "NEW", newDigest)
-			got, err := pinAll(t, replace.Replace(c.before), policy.Inputs{})
+			got, err := pinAll(t, replace.Replace(c.before), dockerfile.Inputs{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,24 +83,24 @@ func TestPinRewritesTheDigestOnly(t *testing.T) {
 
 func TestPinLeavesAloneWhatIsPutTogether(t *testing.T) {
 	t.Parallel()
-	_, err := pinAll(t, "ARG V=1\nFROM a:$V\n", policy.Inputs{})
-	if !errors.Is(err, policy.ErrNotLiteral) || !strings.Contains(err.Error(), "Dockerfile:2: a:1") {
+	_, err := pinAll(t, "ARG V=1\nFROM a:$V\n", dockerfile.Inputs{})
+	if !errors.Is(err, dockerfile.ErrNotLiteral) || !strings.Contains(err.Error(), "Dockerfile:2: a:1") {
 		t.Error(err)
 	}
 	// The digest is an argument of the build, and so not in the file.
-	_, err = pinAll(t, "ARG D\nFROM a:1@$D\n", policy.Inputs{Args: map[string]string{"D": oldDigest}})
-	if !errors.Is(err, policy.ErrNotLiteral) {
+	_, err = pinAll(t, "ARG D\nFROM a:1@$D\n", dockerfile.Inputs{Args: map[string]string{"D": oldDigest}})
+	if !errors.Is(err, dockerfile.ErrNotLiteral) {
 		t.Error(err)
 	}
 }
 
 func TestEditsMustAgree(t *testing.T) {
 	t.Parallel()
-	one := policy.Edit{Start: 2, End: 4, Text: "x"}
-	if got, err := policy.Apply("f", []byte("0123456"), []policy.Edit{{Start: 5, End: 5, Text: "y"}, one, one}); err != nil || string(got) != "01x4y56" {
+	one := dockerfile.Edit{Start: 2, End: 4, Text: "x"}
+	if got, err := dockerfile.Apply("f", []byte("0123456"), []dockerfile.Edit{{Start: 5, End: 5, Text: "y"}, one, one}); err != nil || string(got) != "01x4y56" {
 		t.Errorf("%s %v", got, err)
 	}
-	_, err := policy.Apply("f", []byte("0\n23456"), []policy.Edit{one, {Start: 2, End: 4, Text: "z"}})
+	_, err := dockerfile.Apply("f", []byte("0\n23456"), []dockerfile.Edit{one, {Start: 2, End: 4, Text: "z"}})
 	if fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), "f:2: one digest stands for") {
 		t.Error(err)
 	}
@@ -120,14 +120,14 @@ func TestPinYAML(t *testing.T) {
 		"a variable": {"a: $X\n", 1, ""},
 	} {
 		content := []byte(replace.Replace(c.before))
-		edits, err := policy.PinYAML(content, c.line, oldDigest, newDigest)
+		edits, err := dockerfile.PinYAML(content, c.line, oldDigest, newDigest)
 		if c.after == "" {
-			if !errors.Is(err, policy.ErrNotLiteral) {
+			if !errors.Is(err, dockerfile.ErrNotLiteral) {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
 		}
-		got, applied := policy.Apply("f", content, edits)
+		got, applied := dockerfile.Apply("f", content, edits)
 		if diff := cmp.Diff(replace.Replace(c.after), string(got)); err != nil || applied != nil || diff != "" {
 			t.Errorf("%s: %v %v\n%s", name, err, applied, diff)
 		}
@@ -146,9 +146,9 @@ func FuzzDockerfile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		in := policy.Inputs{Platforms: platforms(t, "linux/amd64", "linux/arm64")}
-		d, err := policy.Parse("Dockerfile", content)
-		var bases []policy.Base
+		in := dockerfile.Inputs{Platforms: platforms(t, "linux/amd64", "linux/arm64")}
+		d, err := dockerfile.Parse("Dockerfile", content)
+		var bases []dockerfile.Base
 		if err == nil {
 			bases, err = d.Bases(in)
 		}
@@ -165,17 +165,17 @@ func FuzzDockerfile(f *testing.F) {
 			}
 			edits, err := d.Pin(b, in, "latest", newDigest)
 			if err != nil {
-				if !errors.Is(err, policy.ErrNotLiteral) {
+				if !errors.Is(err, dockerfile.ErrNotLiteral) {
 					t.Error(err)
 				}
 				continue
 			}
-			pinned, err := policy.Apply("Dockerfile", content, edits)
+			pinned, err := dockerfile.Apply("Dockerfile", content, edits)
 			if err != nil {
 				t.Error(err)
 				continue
 			}
-			if again, err := read(t, string(pinned), in); err != nil || !slices.ContainsFunc(again, func(now policy.Base) bool {
+			if again, err := read(t, string(pinned), in); err != nil || !slices.ContainsFunc(again, func(now dockerfile.Base) bool {
 				return now.Repository == b.Repository && now.Digest == newDigest
 			}) {
 				t.Errorf("%+v is not pinned: %v\n%s", b, err, pinned)

@@ -1,4 +1,4 @@
-package policy
+package dockerfile
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ type Edit struct {
 // is replaced where it stands: in the instruction, or in the ARG that it comes from. Without an old one, tag and digest
 // are put behind the name; tag is the base's own, or what the digest was asked for. in is what the base was found with.
 // The error wraps [ErrNotLiteral] when there is no place whose change has that effect.
-func (d *Dockerfile) Pin(b Base, in Inputs, tag, digest string) ([]Edit, error) {
+func (d *File) Pin(b Base, in Inputs, tag, digest string) ([]Edit, error) {
 	places := []span{{b.Line, b.last}}
 	for _, a := range d.args {
 		places = append(places, spanOf(a.Location()))
@@ -51,7 +51,7 @@ func (d *Dockerfile) Pin(b Base, in Inputs, tag, digest string) ([]Edit, error) 
 }
 
 // pins tells whether a build of the edited file takes the base by the digest.
-func (d *Dockerfile) pins(edits []Edit, b Base, in Inputs, digest string) bool {
+func (d *File) pins(edits []Edit, b Base, in Inputs, digest string) bool {
 	content, err := Apply(d.name, d.content, edits)
 	if err != nil {
 		return false
@@ -114,7 +114,7 @@ func inReference(c byte) bool {
 }
 
 // bytes are the offsets of lines in the file.
-func (d *Dockerfile) bytes(lines span) (start, end int) {
+func (d *File) bytes(lines span) (start, end int) {
 	rest := d.content
 	for line := 1; line <= lines.last && len(rest) > 0; line++ {
 		n := bytes.IndexByte(rest, '\n') + 1

@@ -1,4 +1,4 @@
-package policy
+package dockerfile
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 )
 
-// Dockerfile is a Dockerfile that was parsed.
-type Dockerfile struct {
+// File is a Dockerfile that was parsed.
+type File struct {
 	name    string
 	content []byte
 	lex     *shell.Lex
@@ -26,6 +26,8 @@ type Dockerfile struct {
 type stage struct {
 	instructions.Stage
 	sources []source // of its COPY --from and RUN --mount, in order
+	args    []string // that it declares
+	env     []string // that it sets
 }
 
 // source is a place from which an instruction takes files: a stage or an image.
@@ -41,12 +43,12 @@ type span struct{ first, last int }
 
 // Parse reads a Dockerfile. name is for messages. A mistake in the file is a fault with [fault.Usage] that names the
 // line.
-func Parse(name string, content []byte) (*Dockerfile, error) {
+func Parse(name string, content []byte) (*File, error) {
 	result, err := parser.Parse(bytes.NewReader(content))
 	if err != nil {
 		return nil, syntaxFault(name, 0, err)
 	}
-	d := &Dockerfile{name: name, content: content, lex: shell.NewLex(result.EscapeToken)}
+	d := &File{name: name, content: content, lex: shell.NewLex(result.EscapeToken)}
 	for _, node := range result.AST.Children {
 		parsed, err := instructions.ParseInstruction(node)
 		if err != nil {
@@ -62,7 +64,7 @@ func Parse(name string, content []byte) (*Dockerfile, error) {
 	return d, nil
 }
 
-func (d *Dockerfile) add(parsed any) error {
+func (d *File) add(parsed any) error {
 	switch c := parsed.(type) {
 	case *instructions.Stage:
 		d.stages = append(d.stages, stage{Stage: *c})
@@ -70,8 +72,8 @@ func (d *Dockerfile) add(parsed any) error {
 	case *instructions.ArgCommand:
 		if len(d.stages) == 0 {
 			d.args = append(d.args, *c)
+			return nil
 		}
-		return nil
 	}
 	if len(d.stages) == 0 {
 		return errors.New("only ARG may stand before the first FROM")
@@ -99,6 +101,14 @@ func (s *stage) add(parsed any, lines span) error {
 			if m.From != "" {
 				s.sources = append(s.sources, source{instruction: "RUN --mount", from: m.From, lines: lines})
 			}
+		}
+	case *instructions.ArgCommand:
+		for _, a := range c.Args {
+			s.args = append(s.args, a.Key)
+		}
+	case *instructions.EnvCommand:
+		for _, e := range c.Env {
+			s.env = append(s.env, e.Key)
 		}
 	case *instructions.OnbuildCommand:
 		// It runs in the stages and images that are built on this one, so that it counts as if it ran here.

@@ -1,4 +1,4 @@
-package policy
+package dockerfile
 
 import (
 	"cmp"
@@ -71,7 +71,7 @@ func NewBase(text string) (Base, error) {
 // them are listed. Faults have [fault.Usage] and name the line.
 //
 // The image of a "# syntax=" line is not among them: it is a program of the builder.
-func (d *Dockerfile) Bases(in Inputs) ([]Base, error) {
+func (d *File) Bases(in Inputs) ([]Base, error) {
 	var out []Base
 	// Which platform builds is up to the machine, and the answer must not be.
 	for _, builder := range []string{"linux/amd64", "linux/arm64"} {
@@ -97,25 +97,34 @@ func (d *Dockerfile) Bases(in Inputs) ([]Base, error) {
 
 // graph are the stages with their names resolved, for one platform.
 type graph struct {
-	*Dockerfile
+	*File
 	bases []string // of the stages, expanded
 	on    []int    // the stage that a stage is built on; -1: an image
 	named map[string]int
 }
 
-func (d *Dockerfile) basesFor(in Inputs, host, p ocispec.Platform) ([]Base, error) {
-	g := graph{Dockerfile: d, named: map[string]int{}}
-	env, err := d.environment(in, host, p)
+func (d *File) basesFor(in Inputs, host, p ocispec.Platform) ([]Base, error) {
+	g, target, err := d.resolve(in, host, p)
 	if err != nil {
 		return nil, err
+	}
+	return g.collect(target, map[int]bool{})
+}
+
+// resolve finds the stages that FROM lines name, and the stage to build.
+func (d *File) resolve(in Inputs, host, p ocispec.Platform) (g graph, target int, err error) {
+	g = graph{File: d, named: map[string]int{}}
+	env, err := d.environment(in, host, p)
+	if err != nil {
+		return g, 0, err
 	}
 	for i, s := range d.stages {
 		base, unmatched, err := d.lex.ProcessWord(s.BaseName, env)
 		if err != nil {
-			return nil, syntaxFault(d.name, spanOf(s.Location).first, err)
+			return g, 0, syntaxFault(d.name, spanOf(s.Location).first, err)
 		}
 		if base == "" {
-			return nil, d.blank(s, unmatched)
+			return g, 0, d.blank(s, unmatched)
 		}
 		on, ok := g.named[base] // a stage is known to the FROM lines below it only
 		if !ok {
@@ -126,15 +135,15 @@ func (d *Dockerfile) basesFor(in Inputs, host, p ocispec.Platform) ([]Base, erro
 			g.named[s.Name] = i
 		}
 	}
-	target := len(d.stages) - 1
+	target = len(d.stages) - 1
 	if in.Target != "" {
 		var ok bool
 		if target, ok = g.named[strings.ToLower(in.Target)]; !ok {
-			return nil, fault.New(fault.Usage, d.name, "known stages: "+strings.Join(d.names(), ", "),
+			return g, 0, fault.New(fault.Usage, d.name, "known stages: "+strings.Join(d.names(), ", "),
 				"there is no stage %q to build", in.Target)
 		}
 	}
-	return g.collect(target, map[int]bool{})
+	return g, target, nil
 }
 
 // collect lists the images that a stage needs, directly and through other stages.
@@ -174,6 +183,42 @@ func (g graph) collect(i int, seen map[int]bool) ([]Base, error) {
 	return out, nil
 }
 
+// Lineage is what the stage to build stands on, without what it copies.
+type Lineage struct {
+	// Image is the image below the first of the stages; "" is scratch.
+	Image string
+	// Arguments are the build arguments that the stages declare and no ENV of theirs sets: they are in force while the
+	// image is built, and not in it.
+	Arguments []string
+}
+
+// Lineage follows the FROM lines from the stage to build down to an image, for a build on one platform for another. Its
+// faults are those of [File.Bases].
+func (d *File) Lineage(in Inputs, host, p ocispec.Platform) (Lineage, error) {
+	g, i, err := d.resolve(in, host, p)
+	if err != nil {
+		return Lineage{}, err
+	}
+	var args, env []string
+	for {
+		args, env = append(args, g.stages[i].args...), append(env, g.stages[i].env...)
+		if g.on[i] < 0 {
+			break
+		}
+		i = g.on[i]
+	}
+	l := Lineage{Image: g.bases[i]}
+	if l.Image == scratch {
+		l.Image = ""
+	}
+	for _, name := range args {
+		if !slices.Contains(env, name) && !slices.Contains(l.Arguments, name) {
+			l.Arguments = append(l.Arguments, name)
+		}
+	}
+	return l, nil
+}
+
 // find is the stage that a COPY or RUN takes files from; -1 is none, so that an image is meant.
 func (g graph) find(s source) int {
 	if i, err := strconv.Atoi(s.from); err == nil && s.byIndex && i >= 0 && i < len(g.stages) {
@@ -185,7 +230,7 @@ func (g graph) find(s source) int {
 	return -1
 }
 
-func (d *Dockerfile) names() []string {
+func (d *File) names() []string {
 	var out []string
 	for _, s := range d.stages {
 		if s.Name != "" {
@@ -196,7 +241,7 @@ func (d *Dockerfile) names() []string {
 }
 
 // blank is a FROM whose variables have no value.
-func (d *Dockerfile) blank(s stage, unmatched map[string]struct{}) error {
+func (d *File) blank(s stage, unmatched map[string]struct{}) error {
 	next := "name an image"
 	if names := slices.Sorted(maps.Keys(unmatched)); len(names) > 0 {
 		next = fmt.Sprintf("give %s a value: ARG %s=… before the first FROM, or args in berth.yaml",
@@ -209,7 +254,7 @@ func (d *Dockerfile) blank(s stage, unmatched map[string]struct{}) error {
 // environment are the variables that FROM lines may use: the platforms', and the ARGs before the first FROM with their
 // defaults or the build's own values.
 // Source: https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
-func (d *Dockerfile) environment(in Inputs, host, p ocispec.Platform) (shell.EnvGetter, error) {
+func (d *File) environment(in Inputs, host, p ocispec.Platform) (shell.EnvGetter, error) {
 	target := cmp.Or(in.Target, d.stages[len(d.stages)-1].Name, "default")
 	env := map[string]string{
 		"BUILDPLATFORM": image.PlatformString(host), "BUILDOS": host.OS, "BUILDOSVERSION": "", "BUILDARCH": host.Architecture,
