@@ -108,3 +108,18 @@ func plaintext(ctx context.Context, argument string, secret *dagger.Secret) (str
 	}
 	return text, nil
 }
+
+// buildSecret reads the secret that was given as env:NAME: a function does not see the caller's environment.
+func (a Accounts) buildSecret(ctx context.Context, variable string) (plaintext string, ok bool, err error) {
+	for _, s := range a.BuildSecrets {
+		uri, err := s.URI(ctx)
+		if err != nil {
+			return "", false, err
+		}
+		if uri == "env://"+variable {
+			plaintext, err = s.Plaintext(ctx)
+			return plaintext, err == nil, err
+		}
+	}
+	return "", false, nil
+}

@@ -657,7 +657,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg netrc", err))
 				}
 			}
-			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc)
+			var buildSecrets []*dagger.Secret
+			if inputArgs["buildSecrets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["buildSecrets"]), &buildSecrets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg buildSecrets", err))
+				}
+			}
+			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc, buildSecrets)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

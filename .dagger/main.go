@@ -89,6 +89,8 @@ type Accounts struct {
 	QuayToken *dagger.Secret
 	// +private
 	Netrc *dagger.Secret
+	// +private
+	BuildSecrets []*dagger.Secret
 }
 
 // New takes a repository and the accounts to publish it with. Run it from a clone, and everything has a default.
@@ -178,6 +180,9 @@ func New(
 	// Logins for private Go modules, as a netrc file.
 	// +optional
 	netrc *dagger.Secret,
+	// Secrets that builds from Dockerfiles have as env: NAME in berth.yaml, each as env:NAME.
+	// +optional
+	buildSecrets []*dagger.Secret,
 ) (*Berth, error) {
 	// Parts of a repository that decide nothing, and can be large.
 	exclude = append([]string{"**/.berth", ".git/hooks", ".git/lfs", ".git/logs", ".git/modules"}, exclude...)
@@ -209,7 +214,7 @@ func New(
 		Accounts: Accounts{
 			DockerConfig: dockerConfig, Username: username, Password: password,
 			GhcrUsername: ghcrUsername, GhcrToken: ghcrToken, EcrPassword: ecrPassword, GcrToken: gcrToken,
-			QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc,
+			QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc, BuildSecrets: buildSecrets,
 		},
 	}, nil
 }

@@ -142,7 +142,9 @@ func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engi
 	if err != nil {
 		return nil, err
 	}
-	options := build.EngineOptions{Image: b.Settings.GoImage, Fetch: map[string]string{}}
+	options := build.EngineOptions{
+		Image: b.Settings.GoImage, Fetch: map[string]string{}, Secret: b.Accounts.buildSecret,
+	}
 	if b.Settings.GoProxy != "" {
 		options.Fetch["GOPROXY"] = b.Settings.GoProxy
 	}
@@ -165,14 +167,15 @@ func (b *Berth) options(o *opened, dir string) (pipelines.Options, error) {
 		return pipelines.Options{}, err
 	}
 	return pipelines.Options{
-		Dir:       dir,
-		Project:   b.Settings.Project,
-		Config:    b.Settings.Config,
-		Lookup:    func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
-		Now:       time.Now,
-		Toolchain: o.engine,
-		Progress:  report.Lines(os.Stderr, time.Now),
-		Warn:      func(text string) { fmt.Fprintln(os.Stderr, "warning: "+text) },
+		Dir:         dir,
+		Project:     b.Settings.Project,
+		Config:      b.Settings.Config,
+		Lookup:      func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+		Now:         time.Now,
+		Toolchain:   o.engine,
+		Dockerfiles: []pipelines.DockerfileBuilder{o.engine},
+		Progress:    report.Lines(os.Stderr, time.Now),
+		Warn:        func(text string) { fmt.Fprintln(os.Stderr, "warning: "+text) },
 	}, nil
 }
 

@@ -14,9 +14,9 @@ import (
 
 	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/config"
+	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
-	"github.com/berth-sh/berth/pipelines/dockerfile"
 )
 
 // DockerfileBuilder builds images from Dockerfiles. It is safe for concurrent use.

@@ -41,6 +41,8 @@ type Engine struct {
 	client  *dagger.Client
 	source  *dagger.Directory
 	options EngineOptions
+	// folder is a folder of the repository without what is excluded; nil takes it from source.
+	folder func(path string, exclude []string) *dagger.Directory
 }
 
 // NewEngine makes a builder on an engine's session. source is the whole repository, whose path here is [Options.Root].
@@ -269,6 +271,14 @@ func (e *Engine) failure(ctx context.Context, ran *dagger.Container, args []stri
 
 // engineFault is a failure of the engine rather than of the code that it builds.
 func engineFault(err error) error {
+	// The engine repeats a question that it does not understand, with all that is in it.
+	if said := err.Error(); strings.Contains(said, "query:\n") {
+		if _, cause, ok := strings.Cut(said, "\nerror: "); ok {
+			err = errors.New(cause)
+		} else {
+			err = errors.New("it did not understand the question; is it v0.21?")
+		}
+	}
 	return &fault.Error{
 		Op: "build in the Dagger engine", Err: err, Code: fault.Failed, Retryable: true,
 		Next: "look at the engine's own message above. An image that cannot be pulled is replaced with --go-image,\n" +

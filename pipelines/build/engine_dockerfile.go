@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"dagger.io/dagger"
+	"github.com/moby/patternmatcher/ignorefile"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +29,9 @@ const baseLayer = "import image layer "
 
 // outputTail is how many lines of a failed step's output an error ends with.
 const outputTail = 40
+
+// Ready is always so: the session is there.
+func (e *Engine) Ready(context.Context) error { return nil }
 
 // BuildDockerfile builds a component for each platform, and returns an OCI layout for each. A mistake in the Dockerfile,
 // a missing stage or secret, and what the engine cannot do are faults with code [fault.Usage]; a step that fails is one
@@ -94,11 +99,17 @@ func (e *Engine) newDockerBuild(ctx context.Context, c DockerfileComponent, o Op
 	// The engine would take the platform that is built for as the one that builds, and run a foreign compiler.
 	b.args = map[string]string{
 		"BUILDPLATFORM": image.PlatformString(b.host), "BUILDOS": b.host.OS, "BUILDARCH": b.host.Architecture,
-		"BUILDVARIANT": b.host.Variant,
+	}
+	if b.host.Variant != "" {
+		b.args["BUILDVARIANT"] = b.host.Variant
 	}
 	maps.Copy(b.args, c.Args)
 	b.build = dagger.DirectoryDockerBuildOpts{Dockerfile: engineDockerfile, Target: c.Target}
 	for _, name := range slices.Sorted(maps.Keys(b.args)) {
+		if b.args[name] == "" {
+			return nil, fault.New(fault.Usage, c.Name, "use --builder docker, or give it a value",
+				"the Dagger engine takes no build argument without a value, and %s has none", name)
+		}
 		b.build.BuildArgs = append(b.build.BuildArgs, dagger.BuildArg{Name: name, Value: b.args[name]})
 	}
 	if b.build.Secrets, err = e.buildSecrets(ctx, c); err != nil {
@@ -117,18 +128,25 @@ func (e *Engine) buildContext(c DockerfileComponent, root string, content []byte
 		return nil, fault.New(fault.Usage, c.Context, "keep components inside the repository",
 			"it is outside the repository %s, which is all that the engine sees", root)
 	}
-	var ignore []byte
+	var ignored []byte
 	for _, name := range []string{c.File + ".dockerignore", filepath.Join(c.Context, ".dockerignore")} {
-		if ignore, err = os.ReadFile(name); err == nil {
+		if ignored, err = os.ReadFile(name); err == nil {
 			break
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return nil, fault.New(fault.Usage, name, "", "cannot read it: %w", err)
 		}
 	}
+	patterns, err := ignorefile.ReadAll(bytes.NewReader(ignored))
+	if err != nil {
+		return nil, fault.New(fault.Usage, c.Context, "correct its .dockerignore", "%w", err)
+	}
+	folder := e.source.Directory(filepath.ToSlash(rel))
+	if e.folder != nil {
+		folder = e.folder(c.Context, patterns)
+	}
 	own := engineDockerfile + ".dockerignore"
-	return e.source.Directory(filepath.ToSlash(rel)).
-		WithNewFile(engineDockerfile, string(content)).
-		WithNewFile(own, fmt.Sprintf("%s\n%s\n%s\n", ignore, engineDockerfile, own)), nil
+	return folder.WithNewFile(engineDockerfile, string(content)).
+		WithNewFile(own, fmt.Sprintf("%s\n%s\n%s\n", ignored, engineDockerfile, own)), nil
 }
 
 // buildSecrets hands the secrets to the engine, each under its name in the Dockerfile.

@@ -84,6 +84,10 @@ func (t *Session) connect(ctx context.Context, root string) (*Engine, error) {
 	}
 	source := client.Host().Directory(root, dagger.HostDirectoryOpts{Exclude: []string{".git", "**/.berth", "**/.bin"}})
 	t.engine = NewEngine(client, source, t.options)
+	// A build context is sent by itself, so that what it ignores never is.
+	t.engine.folder = func(path string, exclude []string) *dagger.Directory {
+		return client.Host().Directory(path, dagger.HostDirectoryOpts{Exclude: append(exclude, ".git", "**/.berth")})
+	}
 	return t.engine, nil
 }
 
