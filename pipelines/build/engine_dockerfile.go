@@ -33,10 +33,10 @@ const outputTail = 40
 // Ready is always so: the session is there.
 func (e *Engine) Ready(context.Context) error { return nil }
 
-// BuildDockerfile builds a component for each platform, and returns an OCI layout for each. A mistake in the Dockerfile,
-// a missing stage or secret, and what the engine cannot do are faults with code [fault.Usage]; a step that fails is one
-// with code [fault.Failed] that ends with what the step printed last. The engine keeps a cache of its own, so that those
-// of the component are not used.
+// BuildDockerfile builds a component for each platform, and returns an OCI layout for each. A mistake in the
+// Dockerfile, a missing stage or secret, and what the engine cannot do are faults with code [fault.Usage]; a step that
+// fails is one with code [fault.Failed] that ends with what the step printed last. The engine keeps a cache of its own:
+// those of the component are not used.
 func (e *Engine) BuildDockerfile(
 	ctx context.Context, c DockerfileComponent, platforms []ocispec.Platform, o Options,
 ) ([]string, error) {

@@ -48,7 +48,7 @@ func (t *Session) Ready(context.Context) error {
 		}
 	}
 	if _, err := exec.LookPath("dagger"); err != nil {
-		return errors.New("Dagger: there is no dagger program in PATH") //nolint:revive,staticcheck // a name
+		return errors.New("Dagger: there is no dagger program in PATH") //nolint:staticcheck // a name
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ func Check(c *config.Config, bases []dockerfile.Base) []plan.Refusal {
 		}
 	}
 	for _, b := range bases {
-		if c.Policy.BaseImages != nil && !slices.ContainsFunc(c.Policy.BaseImages, func(p string) bool { return matches(p, b) }) {
+		allows := func(pattern string) bool { return matches(pattern, b) }
+		if c.Policy.BaseImages != nil && !slices.ContainsFunc(c.Policy.BaseImages, allows) {
 			refuse(b, fmt.Sprintf("%s %s is not allowed: policy.baseImages (%s) has %s", b.Instruction, b.Image,
 				rule(c, "baseImages"), strings.Join(c.Policy.BaseImages, ", ")),
 				"build on an image that is allowed, or allow its repository in policy.baseImages")
