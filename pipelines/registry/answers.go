@@ -27,8 +27,8 @@ func (r *Repository) answered(ctx context.Context, f *fault.Error, op operation,
 		f.Code, f.Next = fault.Credentials, r.loginHint(ctx, hints)
 	case r.rightMissing(e):
 		f.Code, f.Next = fault.Credentials, fill(hints.write, r.host, r.name)
-		if !op.writes && r.anonymous(ctx) {
-			f.Next = fill(hints.login, r.host, r.name)
+		if r.anonymous(ctx) {
+			f.Next = r.loginHint(ctx, hints)
 		}
 	case status == http.StatusNotFound && ours && op.writes, hasCode(e.Errors, errcode.ErrorCodeNameUnknown) && op.writes:
 		f.Err = cause{"the repository does not exist (" + f.Err.Error() + ")", errors.Join(ErrNotFound, e)}
@@ -161,7 +161,8 @@ func (r *Repository) unanswered(ctx context.Context, f *fault.Error, err error) 
 		f.Code, f.Next = fault.Unavailable, "if that is meant, set insecure: true for this registry in berth.yaml"
 	case authority:
 		f.Code = fault.Unavailable
-		f.Next = "if the registry has a certificate of your own authority, name its file: SSL_CERT_FILE=/path/to/ca.pem"
+		f.Next = "if the registry has a certificate of your own authority, name its file: ca: at the registry in " +
+			"berth.yaml,\nor SSL_CERT_FILE=/path/to/ca.pem for all registries"
 	case invalid.Cert != nil && invalid.Reason == x509.Expired:
 		f.Code, f.Next = fault.Unavailable, r.clockHint(invalid.Cert)
 	case name, certificate:

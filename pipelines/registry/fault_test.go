@@ -163,9 +163,9 @@ func lastingFaults() map[string]lasting {
 	)
 	return map[string]lasting{
 		"401":             {"POST", status(401, ""), bad, false, "401 Unauthorized: TEST status 401", "docker login", 1},
-		"403":             {"POST", denied, bad, false, "DENIED no write_package", "may write", 1},
-		"403 on PUT":      {"PUT", denied, bad, false, "DENIED no write_package", "may write", 1},
-		"denied with 400": {"POST", denied400, bad, false, "DENIED", "may write", 1},
+		"403":             {"POST", denied, bad, false, "DENIED no write_package", "docker login", 1},
+		"403 on PUT":      {"PUT", denied, bad, false, "DENIED no write_package", "docker login", 1},
+		"denied with 400": {"POST", denied400, bad, false, "DENIED", "docker login", 1},
 		"429":             {"POST", status(429, "0"), out, true, "429 Too Many Requests", later, 5},
 		"429 for an hour": {"POST", status(429, "3600"), out, true, hour, later, 1},
 		"429 hour on PUT": {"PUT", status(429, "3600"), out, true, hour, later, 1},

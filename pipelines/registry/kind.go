@@ -101,7 +101,8 @@ func (k Kind) hints() hints {
 		return hints{
 			login: "log in: docker login ghcr.io, with a classic token that has write:packages (no fine-grained one),\n" +
 				"or set GITHUB_TOKEN (in GitHub Actions: permissions: packages: write)",
-			write: "use a classic token with write:packages, or in GitHub Actions permissions: packages: write;\n" +
+			write: "use a classic token with write:packages (no fine-grained one), or in GitHub Actions\n" +
+				"permissions: packages: write;\n" +
 				"a package that was first pushed by hand must give the repository write access in its settings",
 			missing: "check the owner's name: GHCR creates a package on its first push, but never an owner",
 		}
@@ -120,7 +121,7 @@ func (k Kind) hints() hints {
 				"gcloud auth print-access-token | docker login --username oauth2accesstoken --password-stdin https://HOST",
 			write: "grant the account roles/artifactregistry.writer on the repository, which must exist;\n" +
 				"for a new project also: gcloud services enable artifactregistry.googleapis.com",
-			missing: "create it: gcloud artifacts repositories create REPOSITORY --repository-format=docker " +
+			missing: "create it: gcloud artifacts repositories create GOOGLE --repository-format=docker " +
 				"(for gcr.io: gcloud artifacts docker upgrade migrate)",
 		}
 	case Quay:
@@ -177,5 +178,22 @@ func fill(hint, host, repository string) string {
 	if a, ok := ParseECR(host); ok {
 		region = a.Region
 	}
-	return strings.NewReplacer("HOST", host, "REPOSITORY", repository, "REGION", region).Replace(hint)
+	return strings.NewReplacer(
+		"GOOGLE", googleRepository(host, repository), "HOST", host, "REPOSITORY", repository, "REGION", region,
+	).Replace(hint)
+}
+
+// googleRepository names a repository of Artifact Registry as gcloud wants it. It is a part of the image's name: on
+// LOCATION-docker.pkg.dev the second one, after the project. The repositories of gcr.io have its hosts' names.
+func googleRepository(host, repository string) string {
+	parts := strings.SplitN(repository, "/", 3)
+	location, ok := strings.CutSuffix(host, "-docker.pkg.dev")
+	if ok && len(parts) > 1 {
+		return parts[1] + " --location=" + location + " --project=" + parts[0]
+	}
+	location, _, regional := strings.Cut(host, ".gcr.io")
+	if !regional {
+		location = "us"
+	}
+	return host + " --location=" + location + " --project=" + parts[0]
 }

@@ -57,10 +57,10 @@ func open(t *testing.T, kind, host string, o sandbox.Options) *harbour {
 		h.user, h.pass = distribution.Username, distribution.Password
 		pool, pem := x509.NewCertPool(), read(t, server.CA)
 		pool.AppendCertsFromPEM(pem)
-		real := http.DefaultTransport.(*http.Transport).Clone()
-		real.TLSClientConfig = &tls.Config{RootCAs: pool}
-		t.Cleanup(real.CloseIdleConnections)
-		h.base = real
+		direct := http.DefaultTransport.(*http.Transport).Clone()
+		direct.TLSClientConfig = &tls.Config{RootCAs: pool}
+		t.Cleanup(direct.CloseIdleConnections)
+		h.base = direct
 		return h
 	}
 	if o.Dir == "" {
@@ -131,7 +131,7 @@ func (h *harbour) load(t *testing.T, content string) ship {
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "web")
-	if err := os.WriteFile(file, []byte(content), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(file, []byte(content), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	platform, err := image.ParsePlatform("linux/amd64")
