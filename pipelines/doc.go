@@ -3,7 +3,7 @@
 //
 // The packages below it stand in the order in which data flows, and import only what stands before them:
 //
-//	config, facts → version → plan → build → image → guard → publish → approve → promote → status
+//	config, facts → version → plan → build → image → guard → publish → approve → promote → audit, status
 //
 // Beside the road stand registry, image's values, fault, report, attest and dockerfile, which any of them may use,
 // sandbox, which stands in for the registries, cloud, which knows who one is at those of AWS and Google, policy, which

@@ -89,10 +89,12 @@ digests on every machine.`,
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	a.globalFlags(root)
 	root.AddCommand(
-		planCommand(a), buildCommand(a), publishCommand(a), promoteCommand(a), statusCommand(a), registryCommand(a), versionCommand(a),
+		planCommand(a), buildCommand(a), publishCommand(a), promoteCommand(a), statusCommand(a),
+		registryCommand(a), versionCommand(a),
 		sandboxCommand(a), demoCommand(a), rehearseCommand(a), configCommand(a), initCommand(a),
 		baseCommand(a), keyCommand(a), retentionCommand(a),
 		chartCommand(a),
+		approveCommand(a), approvalsCommand(a), auditCommand(a), verifyCommand(a),
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	return root
