@@ -46,7 +46,7 @@ type Retained struct {
 
 // PlanRetention judges every tag of an environment's repositories. It changes nothing.
 func (p *Pipeline) PlanRetention(ctx context.Context, r RetentionRequest) (Retention, error) {
-	stores, err := p.stores(r)
+	stores, err := p.stores(ctx, r)
 	if err != nil {
 		return Retention{}, err
 	}
@@ -69,7 +69,7 @@ func (p *Pipeline) PlanRetention(ctx context.Context, r RetentionRequest) (Reten
 // run that breaks off has finished those that it tells of.
 func (p *Pipeline) ApplyRetention(ctx context.Context, r RetentionRequest) (Retained, error) {
 	out := Retained{Environment: r.Environment, Repositories: []retention.Outcome{}}
-	stores, err := p.stores(r)
+	stores, err := p.stores(ctx, r)
 	if err != nil {
 		return out, err
 	}
@@ -144,7 +144,7 @@ type store struct {
 }
 
 // stores opens the repositories of an environment's components.
-func (p *Pipeline) stores(r RetentionRequest) ([]store, error) {
+func (p *Pipeline) stores(ctx context.Context, r RetentionRequest) ([]store, error) {
 	e, err := p.environment(r.Environment)
 	if err != nil {
 		return nil, err
@@ -162,10 +162,16 @@ func (p *Pipeline) stores(r RetentionRequest) ([]store, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, store{
+		s := store{
 			repository: repository, kind: p.Config.Registries[e.Registry].RegistryKind(),
 			remover: retention.Distribution{Repository: repository},
-		})
+		}
+		if r.OwnAPIs {
+			if err := p.ownAPI(ctx, &s); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, s)
 	}
 	return out, nil
 }

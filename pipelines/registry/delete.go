@@ -58,11 +58,7 @@ func (r *Repository) Untag(ctx context.Context, tag string) error {
 
 // delete sends the request.
 func (r *Repository) delete(ctx context.Context, op operation) error {
-	scheme := "https"
-	if r.remote.PlainHTTP {
-		scheme = "http"
-	}
-	url := fmt.Sprintf("%s://%s/v2/%s/manifests/%s", scheme, r.remote.Reference.Host(), r.name, op.ref)
+	url := fmt.Sprintf("%s/v2/%s/manifests/%s", r.origin(), r.name, op.ref)
 	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, url, http.NoBody)
 	if err != nil {
 		return r.fault(ctx, op, err)

@@ -21,6 +21,8 @@ type Repository struct {
 	Complete bool
 	// Gone are images that the repository does not hold any more, although something is attached to them.
 	Gone map[string]bool
+	// TagsOnly is true when the registry deletes tags, and by itself what no tag needs any more.
+	TagsOnly bool
 	// Opaque is true when something was found that could not be understood, and so may need anything.
 	Opaque bool
 }
@@ -303,7 +305,7 @@ func (d *decision) deletions() []Deletion {
 		if v.Action == Expire {
 			x := add(v.Digest)
 			x.Tags = append(x.Tags, v.Tag)
-			x.Manifest = !kept[v.Digest] && !d.needed[v.Digest] && !d.Opaque
+			x.Manifest = !kept[v.Digest] && !d.needed[v.Digest] && !d.Opaque && !d.TagsOnly
 		}
 	}
 	if d.Complete {

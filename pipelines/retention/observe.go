@@ -128,10 +128,14 @@ func (r *reader) readTags(ctx context.Context) error {
 // their children, and where something in use was not found among the tags; else none.
 func (r *reader) readListed(ctx context.Context, l Lister, used InUse) error {
 	listed, err := l.List(ctx)
+	if errors.Is(err, registry.ErrUnsupported) {
+		return r.readTags(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	listed.Name, r.repo = r.repo.Name, listed
+	listed.Name = r.repo.Name
+	r.repo = listed
 	if r.repo.Manifests == nil {
 		r.repo.Manifests = map[string]Manifest{}
 	}
