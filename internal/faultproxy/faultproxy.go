@@ -7,6 +7,7 @@
 package faultproxy
 
 import (
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -61,9 +62,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	rules  []*Rule
-	random *rand.Rand
-	share  float64
-	faults []Fault
+	random *random
 	counts map[string]int
 	log    []string
 }
@@ -91,12 +90,37 @@ func (p *Proxy) Clear() {
 	p.rules, p.random = nil, nil
 }
 
-// Random gives the share (0 to 1) of all requests that no rule matched one of the faults, the same ones for the same
-// seed and the same order of requests.
+// Random gives the share (0 to 1) of all requests that no rule matched one of the faults. Whether a request gets one, and
+// which, depends on the seed, its method and target, and on how often that was asked for before: so that the same seed
+// gives the same faults also when parallel requests arrive in another order.
 func (p *Proxy) Random(seed uint64, share float64, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.random, p.share, p.faults = rand.New(rand.NewPCG(seed, seed)), share, faults
+	p.random = &random{seed: seed, share: share, faults: faults, asked: map[string]uint64{}}
+}
+
+// random is the state of the random mode.
+type random struct {
+	seed   uint64
+	share  float64
+	faults []Fault
+	asked  map[string]uint64
+}
+
+// session is the part of an upload's address that the registry makes up.
+var session = regexp.MustCompile(`/blobs/uploads/[^/?]+`)
+
+func (r *random) pick(req *http.Request) Fault {
+	q := req.URL.Query()
+	key := req.Method + session.ReplaceAllString(req.URL.Path, "/blobs/uploads/…") + q.Get("digest") + q.Get("mount")
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(key))
+	chance := rand.New(rand.NewPCG(r.seed, hash.Sum64()+r.asked[key]))
+	r.asked[key]++
+	if chance.Float64() >= r.share {
+		return Fault{}
+	}
+	return r.faults[chance.IntN(len(r.faults))]
 }
 
 // Class names the kind of a path: manifests, blobs, uploads, tags, referrers, token, ping or other.
@@ -166,8 +190,8 @@ func (p *Proxy) pick(r *http.Request) Fault {
 			}
 		}
 	}
-	if p.random != nil && p.random.Float64() < p.share {
-		return p.faults[p.random.IntN(len(p.faults))]
+	if p.random != nil {
+		return p.random.pick(r)
 	}
 	return Fault{}
 }

@@ -152,6 +152,7 @@ type cargo struct {
 	epoch   int    // day that SOURCE_DATE_EPOCH gives the image, where it is not that of the commit
 	content string // differs where the same commit gives other bytes
 	writers string // a YAML list
+	ships   int    // number of components with other names than those of the project; 0 is its own three
 }
 
 // stock are images that were made already. They are the same for every registry.
@@ -168,6 +169,9 @@ func load(t *testing.T, host string, k cargo, made stock) ship {
 		k.writers = "[]"
 	}
 	text := strings.NewReplacer("HOST", host, "WRITERS", k.writers).Replace(project)
+	if k.ships > 0 {
+		text = strings.Replace(text, "alpha: {go: {}}, bravo: {go: {}}, charlie: {go: {}}", strings.Join(ships(k.ships), ": {go: {}}, ")+": {go: {}}", 1)
+	}
 	c, err := config.Parse("berth.yaml", []byte(text), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +214,15 @@ func load(t *testing.T, host string, k cargo, made stock) ship {
 		s.images = append(s.images, x)
 	}
 	return s
+}
+
+// ships are the names of that many components.
+func ships(n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("ship%02d", i))
+	}
+	return names
 }
 
 func (h *harbour) load(k cargo) ship {
@@ -274,8 +287,13 @@ func (h *harbour) loadElsewhere(k cargo) ship {
 // tags reads every tag of every component, past the proxy: "component:tag" → digest.
 func (h *harbour) tags() map[string]string {
 	h.t.Helper()
+	return h.tagsOf("alpha", "bravo", "charlie")
+}
+
+func (h *harbour) tagsOf(names ...string) map[string]string {
+	h.t.Helper()
 	found := map[string]string{}
-	for _, name := range []string{"alpha", "bravo", "charlie"} {
+	for _, name := range names {
 		r, err := h.direct.Repository(h.behind + "/acme/" + name)
 		if err != nil {
 			h.t.Fatal(err)

@@ -166,16 +166,16 @@ func lastingFaults() map[string]lasting {
 		"403":             {"POST", denied, bad, false, "DENIED no write_package", "docker login", 1},
 		"403 on PUT":      {"PUT", denied, bad, false, "DENIED no write_package", "docker login", 1},
 		"denied with 400": {"POST", denied400, bad, false, "DENIED", "docker login", 1},
-		"429":             {"POST", status(429, "0"), out, true, "429 Too Many Requests", later, 5},
+		"429":             {"POST", status(429, "0"), out, true, "429 Too Many Requests", later, 7},
 		"429 for an hour": {"POST", status(429, "3600"), out, true, hour, later, 1},
 		"429 hour on PUT": {"PUT", status(429, "3600"), out, true, hour, later, 1},
-		"500 on PUT":      {"PUT", status(500, ""), out, true, "500 Internal Server Error", later, 5},
-		"502":             {"POST", status(502, ""), out, true, "502 Bad Gateway", later, 5},
-		"503 on PUT":      {"PUT", status(503, ""), out, true, "503 Service Unavailable", later, 5},
+		"500 on PUT":      {"PUT", status(500, ""), out, true, "500 Internal Server Error", later, 7},
+		"502":             {"POST", status(502, ""), out, true, "502 Bad Gateway", later, 7},
+		"503 on PUT":      {"PUT", status(503, ""), out, true, "503 Service Unavailable", later, 7},
 		"501":             {"POST", status(501, ""), out, false, "501", "", 1},
 		"a full disk":     {"PUT", status(507, ""), out, true, "507 Insufficient Storage", "no space left", 1},
-		"reset":           {"PUT", reset(1000), out, true, "", "network", 5},
-		"silence":         {"PUT", hang, out, true, "timeout", "network", 5},
+		"reset":           {"PUT", reset(1000), out, true, "", "network", 7},
+		"silence":         {"PUT", hang, out, true, "timeout", "network", 7},
 		"413":             {"PUT", status(413, ""), failed, false, "413", "client_max_body_size", 1},
 		"404":             {"POST", status(404, ""), failed, false, "does not exist", "create the repository", 1},
 		"name unknown":    {"POST", unknown, failed, false, "does not exist", "create the repository", 1},
@@ -244,7 +244,7 @@ func TestACutAnswerIsReadAgain(t *testing.T) {
 	if _, err := publish(t.Context(), r, x); err != nil {
 		t.Fatal(err)
 	}
-	cut := faultproxy.Rule{Method: "GET", Path: manifests(), Times: 4, Fault: faultproxy.Fault{Truncate: 20}}
+	cut := faultproxy.Rule{Method: "GET", Path: manifests(), Times: 6, Fault: faultproxy.Fault{Truncate: 20}}
 	proxy.Add(cut)
 	if body, _, err := r.Manifest(t.Context(), "v1"); err != nil || string(body) != string(x.Index) {
 		t.Errorf("read %s, %v", body, err)

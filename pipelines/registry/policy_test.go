@@ -43,7 +43,7 @@ func policyCases(now time.Time) map[string]policyCase {
 		"503 third":                {status: 503, attempt: 2, want: 4 * time.Second},
 		"504 longest":              {status: 504, attempt: 3, want: 6 * time.Second},
 		"599":                      {status: 599, want: time.Second},
-		"the last attempt":         {status: 503, attempt: 4, want: -1},
+		"the last attempt":         {status: 503, attempt: 6, want: -1},
 		"seconds":                  {status: 429, after: "3", want: 3 * time.Second},
 		"no seconds":               {status: 429, after: "0", want: 0},
 		"date":                     {status: 503, after: date(5 * time.Second), want: 5 * time.Second},
