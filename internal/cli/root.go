@@ -95,6 +95,7 @@ digests on every machine.`,
 		baseCommand(a), keyCommand(a), retentionCommand(a),
 		chartCommand(a),
 		approveCommand(a), approvalsCommand(a), auditCommand(a), verifyCommand(a),
+		pullSecretCommand(a),
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	return root
