@@ -73,8 +73,11 @@ type yard struct {
 	mu       sync.Mutex
 	log      []string
 	before   func(*http.Request) error
-	images   map[cargo][]image.Index
-	ticks    atomic.Int64
+	after    func(*http.Request, *http.Response) error
+	// shared are the images that were made, by cargo: yards of the same project may have them in common.
+	shared *sync.Map
+	ticks  atomic.Int64
+	wait   func(context.Context, time.Duration) error
 }
 
 // options vary the project.
@@ -83,6 +86,7 @@ type options struct {
 	writers   string
 	signed    bool
 	fallback  bool // the production registry has no referrers API
+	small     bool // one component for one platform
 }
 
 func newYard(t *testing.T, o options) *yard {
@@ -98,6 +102,9 @@ func newYard(t *testing.T, o options) *yard {
 		replace = append([]string{"SIGNED", "signed: true,"}, replace...)
 	}
 	replace = append(replace, "WRITERS", "", "SIGNED", "")
+	if o.small {
+		replace = append(replace, "bravo: {go: {}}", "", "linux/amd64, linux/arm64", "linux/amd64")
+	}
 	c, err := config.Parse("berth.yaml", []byte(strings.NewReplacer(replace...).Replace(project)),
 		func(string) (string, bool) { return "", false })
 	if err != nil {
@@ -105,7 +112,7 @@ func newYard(t *testing.T, o options) *yard {
 	}
 	y := &yard{
 		t: t, config: c, servers: map[string]*olareg.Server{}, signers: map[string]*attest.Signer{},
-		images: map[cargo][]image.Index{},
+		shared: &sync.Map{},
 	}
 	yes := true
 	for host, referrers := range map[string]bool{"dev.example.com": true, "prd.example.com": !o.fallback} {
@@ -115,7 +122,6 @@ func newYard(t *testing.T, o options) *yard {
 				DeleteEnabled: &yes, Referrer: olaregconfig.ConfigAPIReferrer{Enabled: &referrers},
 			},
 		})
-		t.Cleanup(func() { _ = y.servers[host].Close() })
 	}
 	people := keyPairs()
 	for name, person := range people {
@@ -159,7 +165,7 @@ func (y *yard) RoundTrip(r *http.Request) (*http.Response, error) {
 	y.requests.Add(1)
 	y.mu.Lock()
 	y.log = append(y.log, r.Method+" "+r.URL.Host+r.URL.Path)
-	before := y.before
+	before, after := y.before, y.after
 	y.mu.Unlock()
 	if before != nil {
 		if err := before(r); err != nil {
@@ -182,6 +188,11 @@ func (y *yard) RoundTrip(r *http.Request) (*http.Response, error) {
 	server.ServeHTTP(w, inner)
 	resp := w.Result()
 	resp.Request = r
+	if after != nil {
+		if err := after(r, resp); err != nil {
+			return nil, err
+		}
+	}
 	return resp, nil
 }
 
@@ -206,10 +217,19 @@ func (y *yard) count(method, part string) int {
 }
 
 // hook runs before every request, until it is set to nil.
-func (y *yard) hook(before func(*http.Request) error) {
+func (y *yard) hook(before func(*http.Request) error) { y.hooks(before, nil) }
+
+// hooks run before every request, and after it was answered.
+func (y *yard) hooks(before func(*http.Request) error, after func(*http.Request, *http.Response) error) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.before = before
+	y.before, y.after = before, after
+}
+
+func (y *yard) close() {
+	for _, s := range y.servers {
+		_ = s.Close()
+	}
 }
 
 func (y *yard) client(account string) *registry.Client {
@@ -237,10 +257,11 @@ func (y *yard) build(k cargo) []image.Index {
 	y.t.Helper()
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if made := y.images[k]; made != nil {
-		return made
+	if made, ok := y.shared.Load(k); ok {
+		return made.([]image.Index)
 	}
 	dir := y.t.TempDir()
+	var made []image.Index
 	for _, name := range y.config.ComponentNames() {
 		spec := image.Spec{
 			Component: name, Revision: commit(k.day) + k.suffix, Version: k.version, Created: day(k.day),
@@ -250,7 +271,7 @@ func (y *yard) build(k cargo) []image.Index {
 			spec.Labels = map[string]string{"quay.expires-after": k.expires}
 		}
 		for _, arch := range []string{"amd64", "arm64"} {
-			if k.only != "" && arch != k.only {
+			if k.only != "" && arch != k.only || !slices.Contains(y.config.Platforms, "linux/"+arch) {
 				continue
 			}
 			path := filepath.Join(dir, name+arch)
@@ -263,9 +284,10 @@ func (y *yard) build(k cargo) []image.Index {
 		if err != nil {
 			y.t.Fatal(err)
 		}
-		y.images[k] = append(y.images[k], x)
+		made = append(made, x)
 	}
-	return y.images[k]
+	y.shared.Store(k, made)
+	return made
 }
 
 // publish builds a commit of develop and publishes it to dev.
@@ -286,6 +308,9 @@ func (y *yard) publish(ctx context.Context, k cargo) error {
 		func(context.Context, string) (string, error) { return "ci", nil },
 		func(_ context.Context, other string) (bool, error) { return other > commit(k.day), nil }, nil,
 	)
+	if y.wait != nil {
+		p = p.Waiting(y.wait)
+	}
 	seen, err := p.Observe(ctx, pl)
 	if err != nil {
 		return err
@@ -313,6 +338,7 @@ func (y *yard) promoter(k cargo, account string, signer *attest.Signer) *promote
 		},
 		Signer: signer,
 		Now:    y.clock,
+		Wait:   y.wait,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -45,6 +46,13 @@ func New(
 ) *Publisher {
 	newer := func(ctx context.Context, commit, _ string) (bool, error) { return descends(ctx, commit) }
 	return &Publisher{open: open, account: account, guard: guard.New(newer, progress), progress: progress}
+}
+
+// Waiting returns a publisher whose claims wait in another way, see [guard.Guard.Waiting].
+func (p *Publisher) Waiting(wait func(ctx context.Context, d time.Duration) error) *Publisher {
+	other := *p
+	other.guard = p.guard.Waiting(wait)
+	return &other
 }
 
 // job is one image on its way.

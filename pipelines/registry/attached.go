@@ -73,15 +73,24 @@ type attached struct {
 
 func (a *attached) referrers(ctx context.Context, subject digest.Digest) error {
 	found, err := a.from.Referrers(ctx, subject.String(), "")
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	// What counts is that the target lists it: where the list is kept under a tag, a copy that broke off may have left a
+	// manifest that is on no list.
+	listed, err := a.to.Referrers(ctx, subject.String(), "")
 	if err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, desc := range found {
 		g.Go(func() error {
-			if err := a.copy(gctx, desc); err != nil {
-				return err
+			if !slices.ContainsFunc(listed, func(x ocispec.Descriptor) bool { return x.Digest == desc.Digest }) {
+				if err := a.count(a.send(gctx, desc)); err != nil {
+					return err
+				}
 			}
+			a.know(desc.Digest)
 			return a.referrers(gctx, desc.Digest)
 		})
 	}
@@ -105,7 +114,7 @@ func (a *attached) tagged(ctx context.Context, tag string) error {
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if err := a.copy(ctx, desc); err != nil {
+	if err := a.count(a.Copy(ctx, desc)); err != nil {
 		return err
 	}
 	raw, err := a.Read(ctx, desc)
@@ -115,8 +124,7 @@ func (a *attached) tagged(ctx context.Context, tag string) error {
 	return a.to.Tag(ctx, raw, desc, tag)
 }
 
-func (a *attached) copy(ctx context.Context, desc ocispec.Descriptor) error {
-	sent, err := a.Copy(ctx, desc)
+func (a *attached) count(sent Uploaded, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sent.Blobs += sent.Blobs

@@ -87,7 +87,12 @@ func (c *Copier) Copy(ctx context.Context, root ocispec.Descriptor) (Uploaded, e
 		c.know(root.Digest)
 		return Uploaded{}, nil
 	}
-	sent, err := c.to.Push(ctx, source{c}, root, PushOptions{
+	return c.send(ctx, root)
+}
+
+// send copies a manifest that the target lacks.
+func (c *Copier) send(ctx context.Context, root ocispec.Descriptor) (Uploaded, error) {
+	return c.to.Push(ctx, source{c}, root, PushOptions{
 		Mounts: c.mounts,
 		Known:  c.answer,
 		Progress: func(desc ocispec.Descriptor, _ Event) {
@@ -96,7 +101,6 @@ func (c *Copier) Copy(ctx context.Context, root ocispec.Descriptor) (Uploaded, e
 			}
 		},
 	})
-	return sent, err
 }
 
 // answer says what need not be asked of the target. A manifest that is sent again does no harm, and below a root that
