@@ -2,13 +2,13 @@ package pipelines
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/retention"
@@ -125,14 +125,10 @@ func (p *Pipeline) mayDelete(ctx context.Context, environment string, s *registr
 		return nil
 	}
 	account, err := s.Account(ctx)
-	if err != nil || slices.Contains(writers, account) {
+	if err != nil {
 		return err
 	}
-	if account == "" {
-		account = "nobody (anonymous)"
-	}
-	return fault.New(fault.Refused, "environment "+environment, "log in as one of them: "+strings.Join(writers, ", "),
-		"%s is not among the accounts that may write to it", account)
+	return guard.Writers(environment, writers, account)
 }
 
 // store is one repository with the ways to list it and to delete from it.

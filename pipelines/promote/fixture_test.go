@@ -48,8 +48,10 @@ environments:
     registry: development
     refs: {branches: ["**"]}
     tags: [{branch: "feature/**", set: ["dev-{sha}", "feature-{branch}"]}, {branch: "**", set: ["dev-{sha}", dev-latest]}]
+    retention: [{match: "dev-latest", keep: forever}, {match: "*", keep: 30d}]
   staging:
     registry: production
+    retention: [{match: "staging-*", keep: 90d}]
     WRITERS
     promote: {from: dev, APPROVALS set: ["staging-v{version}-rc{n}", staging-latest]}
   production:

@@ -22,6 +22,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/promote"
 	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/retention"
 )
 
 // sequences of a normal run; BERTH_MODEL sets another number.
@@ -38,8 +39,8 @@ func TestModel(t *testing.T) {
 		if n, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
-	} else if testing.Short() {
-		n = 100
+	} else if testing.Short() || raceDetector {
+		n = 200
 	}
 	const workers = 2
 	images := &sync.Map{}
@@ -69,13 +70,14 @@ func TestModel(t *testing.T) {
 	}
 }
 
-var stepNames = [...]string{"publish", "approve", "promote", "rollback"}
+var stepNames = [...]string{"publish", "approve", "promote", "rollback", "retention"}
 
 const (
 	doPublish = iota
 	doApprove
 	doPromote
 	doRollback
+	doRetention
 )
 
 // model is one sequence: a yard, what was done in it, and what its tags named after each step.
@@ -87,6 +89,7 @@ type model struct {
 	built []cargo
 	day   int
 	tags  map[string]string // host/component:tag → digest
+	due   map[string]bool   // what the last retention judged to have served its time
 	trace []string
 	did   [len(stepNames)][2]int
 }
@@ -136,7 +139,7 @@ func (m *model) pickStep() int {
 	if len(m.built) == 0 {
 		return doPublish
 	}
-	return []int{doPublish, doPublish, doApprove, doApprove, doApprove, doPromote, doPromote, doPromote, doPromote, doRollback}[m.rand.IntN(10)]
+	return []int{doPublish, doPublish, doApprove, doApprove, doApprove, doPromote, doPromote, doPromote, doPromote, doRollback, doRetention}[m.rand.IntN(11)]
 }
 
 // crash ends the run at some request: before it arrives, or after it was answered and before the answer is there.
@@ -176,6 +179,8 @@ func (m *model) step(ctx context.Context, kind int) error {
 		return m.publish(ctx, k)
 	case doApprove:
 		return m.stepApprove(ctx)
+	case doRetention:
+		return m.stepRetention(ctx)
 	case doRollback:
 		k := m.any()
 		to := []string{"staging", "production"}[m.rand.IntN(2)]
@@ -242,6 +247,38 @@ func (m *model) stepApprove(ctx context.Context) error {
 	return nil
 }
 
+// stepRetention deletes what has served its time, some weeks or months later.
+func (m *model) stepRetention(ctx context.Context) error {
+	environment := []string{"dev", "staging", "production"}[m.rand.IntN(3)]
+	now := day(1).Add(time.Duration(m.rand.IntN(120)) * 24 * time.Hour)
+	m.say("retention of %s on %s", environment, now.Format(time.DateOnly))
+	name := m.config.Registries[m.config.Environments[environment].Registry].Prefix + "/alpha"
+	r, err := m.client("cleaner").Repository(name)
+	if err != nil {
+		return err
+	}
+	policy := retention.PolicyOf(m.config, environment)
+	held, err := retention.Observe(ctx, name, registry.OCI, r, nil, policy, retention.InUse{})
+	if err != nil {
+		return err
+	}
+	m.due = map[string]bool{}
+	judged := retention.Decide(held, policy, retention.InUse{}, now)
+	for _, d := range judged.Delete {
+		for _, tag := range d.Tags {
+			m.due[name+":"+tag] = true
+		}
+	}
+	_, err = retention.Apply(ctx, judged, r, retention.Distribution{Repository: r})
+	return err
+}
+
+// mayGo tells whether retention may delete a tag: never a release, never what floats.
+func (m *model) mayGo(kind int, name string) bool {
+	_, tag, _ := strings.Cut(name, ":")
+	return kind == doRetention && m.due[name] && !strings.HasPrefix(tag, "v") && !strings.HasSuffix(tag, "latest")
+}
+
 // approveAll approves what a promotion would take, in every role; what is not there cannot be approved.
 func (m *model) approveAll(ctx context.Context, to string, k cargo) error {
 	tag := "dev-" + commit(k.day)[:7]
@@ -273,13 +310,19 @@ func (m *model) check(kind int) {
 		}
 	}
 	for name, was := range m.tags {
-		if now[name] == "" {
+		if now[name] == "" && !m.mayGo(kind, name) {
 			m.fail("%s is gone, it named %s", name, was)
 		}
 	}
 	for name, is := range now {
 		if was := m.tags[name]; was != is {
 			m.changed(kind, name, was, is)
+		}
+	}
+	if kind == doRetention {
+		for name, is := range now { // whatever is named must have stayed whole
+			repository, _, _ := strings.Cut(name, ":")
+			m.complete(repository, is)
 		}
 	}
 	m.tags = now

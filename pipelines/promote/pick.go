@@ -63,7 +63,7 @@ func (p *Promoter) pick(ctx context.Context, r route, component string, from *re
 			continue
 		}
 		x := picked{desc: desc, tag: tag, reason: reason}
-		if t.Has("sha", "commit") {
+		if t.Names("sha", "commit") {
 			x.commit = commit
 		}
 		return x, err
@@ -109,9 +109,9 @@ func templatesOf(c *config.Config, environment string) ([]version.Template, erro
 func ordered(templates []version.Template, byVersion bool) []version.Template {
 	first := func(t version.Template) bool {
 		if byVersion {
-			return !t.Has("sha", "commit")
+			return !t.Names("sha", "commit")
 		}
-		return t.Has("sha", "commit")
+		return t.Names("sha", "commit")
 	}
 	out := slices.Clone(templates)
 	slices.SortStableFunc(out, func(a, b version.Template) int {
@@ -133,7 +133,7 @@ func (p *Promoter) candidate(
 	ctx context.Context, from *registry.Repository, t version.Template, f version.Fields,
 ) (tag, reason string, err error) {
 	switch {
-	case t.Has("branch", "tag", "timestamp", "date"), t.Has("sha", "commit") && f.Commit == "":
+	case t.Names("branch", "tag", "timestamp", "date"), t.Names("sha", "commit") && f.Commit == "":
 		return "", "", nil
 	case t.Counts():
 		tags, err := allTags(ctx, from)
@@ -151,7 +151,7 @@ func (p *Promoter) candidate(
 	if tag, err = t.Render(f); err != nil {
 		return "", "", nil //nolint:nilerr // a template that cannot be rendered here finds nothing
 	}
-	if t.Has("sha", "commit") {
+	if t.Names("sha", "commit") {
 		return tag, "of commit " + facts.Short(f.Commit), nil
 	}
 	return tag, "of version " + f.Version.String(), nil
@@ -231,7 +231,7 @@ func (p *Promoter) pickRef(ctx context.Context, r route, from *registry.Reposito
 func InEnvironment(c *config.Config, environment, tag string) bool {
 	return slices.ContainsFunc(c.TemplatesOf(environment), func(text string) bool {
 		t, err := version.ParseTemplate(text)
-		return err == nil && t.Matches(tag)
+		return err == nil && t.Pattern(environment).MatchString(tag)
 	})
 }
 

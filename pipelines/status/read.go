@@ -189,11 +189,11 @@ func (r Reader) names(environment string, tags []string) (names, error) {
 			}
 		case t.NamesRelease(), t.Counts():
 			for _, tag := range tags {
-				if v, n, ok := t.Parse(tag); ok && v != nil {
+				if v, n, ok := t.Parse(tag, environment); ok && v != nil {
 					out.add(tag, v, n)
 				}
 			}
-		case t.Has("sha", "commit") && !t.Has("branch", "tag", "timestamp", "date", "version"):
+		case t.Names("sha", "commit") && !t.Names("branch", "tag", "timestamp", "date", "version"):
 			tag, err := t.Render(version.Fields{Commit: r.Head, Env: environment})
 			if err == nil && slices.Contains(tags, tag) {
 				out.commit = tag

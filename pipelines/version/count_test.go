@@ -37,37 +37,6 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-func TestMatches(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		template, tag string
-		want          bool
-	}{
-		{"staging-v{version}-rc{n}", "staging-v1.0.0-rc1", true},
-		{"staging-v{version}-rc{n}", "v1.0.0", false},
-		{"v{version}", "v1.0.0", true},
-		{"v{version}", "v1.0.0-rc.1", true},
-		{"v{version}", "v1.0.0_build.7", true},
-		{"v{version}", "chart-v1.0.0", false},
-		{"v{version}", "v1.0", false},
-		{"v{major}.{minor}", "v1.0", true},
-		{"dev-{sha}", "dev-0a1b2c3", true},
-		{"dev-{sha}", "dev-0a1b2c3-dirty", true},
-		{"dev-{sha}", "dev-latest", false},
-		{"feature-{branch}", "feature-auth", true},
-		{"latest", "latest", true},
-		{"latest", "latest2", false},
-	} {
-		template, err := version.ParseTemplate(c.template)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := template.Matches(c.tag); got != c.want {
-			t.Errorf("%s of %s: %v", c.tag, c.template, got)
-		}
-	}
-}
-
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -88,7 +57,7 @@ func TestParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, n, ok := template.Parse(c.tag)
+		v, n, ok := template.Parse(c.tag, "prd")
 		if ok != c.ok || n != c.n || (v == nil) != (c.version == "") || v != nil && v.String() != c.version {
 			t.Errorf("%s of %s: %v, %d, %v", c.tag, c.template, v, n, ok)
 		}

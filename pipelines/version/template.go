@@ -118,9 +118,6 @@ func (t Template) has(fields ...string) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.field != "" && slices.Contains(fields, p.field) })
 }
 
-// Has reports whether the template names one of the fields.
-func (t Template) Has(fields ...string) bool { return t.has(fields...) }
-
 // hasAll reports whether the template names every one of the fields.
 func (t Template) hasAll(fields ...string) bool {
 	for _, f := range fields {
