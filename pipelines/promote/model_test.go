@@ -294,7 +294,7 @@ func (m *model) approveAll(ctx context.Context, to string, k cargo) error {
 // hooksFor does something without the hooks that are set.
 func (m *model) hooksFor(do func()) {
 	m.mu.Lock()
-	before, after := m.before, m.yard.after
+	before, after := m.before, m.after
 	m.mu.Unlock()
 	m.hooks(nil, nil)
 	do()
