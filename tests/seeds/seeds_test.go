@@ -1,5 +1,6 @@
-// Package seeds runs the test functions of the document that berth started from, DEVOPS-009, through the real scripts
-// and the real CLI, on a repository made of this one's files.
+// Package seeds holds berth to the two documents that it started from: the test functions of DEVOPS-009 through the real
+// scripts and the real CLI, on a repository made of this one's files, and every row of DD-REGISTRY-001 on
+// examples/kubernaut.
 package seeds
 
 import (
