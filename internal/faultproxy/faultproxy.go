@@ -90,9 +90,9 @@ func (p *Proxy) Clear() {
 	p.rules, p.random = nil, nil
 }
 
-// Random gives the share (0 to 1) of all requests that no rule matched one of the faults. Whether a request gets one, and
-// which, depends on the seed, its method and target, and on how often that was asked for before: so that the same seed
-// gives the same faults also when parallel requests arrive in another order.
+// Random gives the share (0 to 1) of all requests that no rule matched one of the faults. Whether a request gets one,
+// and which, depends on the seed, its method and target, and on how often that was asked for before: so that the same
+// seed gives the same faults also when parallel requests arrive in another order.
 func (p *Proxy) Random(seed uint64, share float64, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -48,6 +48,8 @@ type Client struct {
 	auth        *session
 	kind        func(host string) Kind
 
+	chunks chunkSizes
+
 	mu           sync.Mutex
 	repositories map[string]*Repository
 }

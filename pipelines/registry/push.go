@@ -159,8 +159,7 @@ func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body 
 		if late, ok := body.(*lateBlob); ok {
 			late.begin()
 		}
-		// The bare reader hides its type, so that nothing below seeks it and sends it into the broken session.
-		err := d.remote.Push(ctx, desc, struct{ io.Reader }{body})
+		err := d.send(ctx, desc, body)
 		if err == nil {
 			d.count(desc, Uploaded{Blobs: 1, Bytes: desc.Size})
 			return nil
@@ -195,13 +194,13 @@ func brokenUpload(err error) (asked time.Duration, again bool) {
 	}
 	if e, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		// The registry lost the session, as one of several servers behind a balancer may.
-		return -1, e.Method == http.MethodPut &&
+		return -1, e.StatusCode == http.StatusRequestedRangeNotSatisfiable || e.Method != http.MethodPost &&
 			(hasCode(e.Errors, errcode.ErrorCodeBlobUploadUnknown) || hasCode(e.Errors, errcode.ErrorCodeBlobUploadInvalid))
 	}
 	// Any failure without an answer: net/http has no type for some of them ("server closed idle connection"), and to
 	// send a blob once more does no harm.
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		return -1, e.Op == "Put" && !errors.Is(err, context.Canceled)
+		return -1, (e.Op == "Put" || e.Op == "Patch") && !errors.Is(err, context.Canceled)
 	}
 	return -1, false
 }
@@ -212,7 +211,7 @@ func expiredInUpload(err error) bool {
 		return true
 	}
 	e, ok := errors.AsType[*errcode.ErrorResponse](err)
-	return ok && e.Method == http.MethodPut && e.StatusCode == http.StatusUnauthorized
+	return ok && e.Method != http.MethodPost && e.StatusCode == http.StatusUnauthorized
 }
 
 func (d *destination) count(desc ocispec.Descriptor, u Uploaded) {
