@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	release = func() { _ = os.RemoveAll(work) }
 	b := builder{
 		pipeline: p, state: s, created: created, work: work,
-		static: image.Static(), toolchain: p.options.Toolchain,
+		static: image.Static(), toolchain: p.options.Toolchain, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1),
 	}
 	if b.toolchain == nil {
 		b.toolchain = build.NewGo(p.options.Environ)
@@ -157,6 +158,8 @@ type builder struct {
 	toolchain Toolchain
 	// dockerfiles is nil when no component has a Dockerfile.
 	dockerfiles DockerfileBuilder
+	// slots bound the Dockerfiles that are built at a time.
+	slots chan struct{}
 }
 
 func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {

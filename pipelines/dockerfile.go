@@ -153,6 +153,12 @@ func (b builder) dockerBuild(
 	if warning := size.Warning(name); warning != "" {
 		b.pipeline.warn(warning)
 	}
+	select {
+	case b.slots <- struct{}{}:
+		defer func() { <-b.slots }()
+	case <-ctx.Done():
+		return image.Index{}, context.Cause(ctx)
+	}
 	layouts, err := b.dockerfiles.BuildDockerfile(ctx, c, platforms, b.options("images"))
 	if err != nil {
 		return image.Index{}, err

@@ -47,9 +47,11 @@ func (l *lab) fill(t *testing.T) {
 		l.modules(t, w)
 	})
 	version := strings.TrimPrefix(strings.TrimSpace(l.do(t, l.root, nil, "go", "env", "GOVERSION")), "go")
-	l.push(t, "library/golang", version, []string{
+	env := []string{
 		"PATH=/usr/local/go/bin:/bin", "GOPROXY=file:///proxy", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOPATH=/go",
-	}, box, toolchain)
+	}
+	l.push(t, "library/golang", version, env, box, toolchain)
+	l.push(t, "ubi10/go-toolset", "1.26", env, box, toolchain)
 }
 
 // modules puts what the example needs of this machine's module cache where the go command looks for a proxy.
@@ -125,7 +127,9 @@ func (l *lab) push(t *testing.T, repository, tag string, env []string, layers ..
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := target.Push(t.Context(), one.Descriptor, file); err != nil {
+		err = target.Push(t.Context(), one.Descriptor, file)
+		_ = file.Close()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,6 +33,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
+	t.Run("the examples", func(t *testing.T) { l.examples(t, setting) })
 }
 
 func (l *lab) same(t *testing.T, setting string) {

@@ -173,7 +173,9 @@ func (l *lab) startBuildKit(t *testing.T) *daemon {
 [worker.containerd]
   enabled = false
 [registry."docker.io"]
-  mirrors = [%q]
+  mirrors = [%[3]q]
+[registry."registry.access.redhat.com"]
+  mirrors = [%[3]q]
 [registry.%[3]q]
   http = true
 `, filepath.Join(dir, "root"), socket, l.registry)
