@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,7 +37,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("the examples", func(t *testing.T) { l.examples(t, setting) })
 }
 
-func (l *lab) same(t *testing.T, setting string) {
+func (l *lab) same(t *testing.T, setting []string) {
 	dir := l.project(t, map[string]string{
 		"berth.yaml": berthYAML("{dockerfile: {context: src, file: docker/web.Dockerfile, target: app, args: {WHO: Ann}}, labels: {team: web}}"),
 		"VERSION":    "1.0.0\n",
@@ -54,7 +55,7 @@ RUN exit 1
 		"src/a":                              "a",
 		"src/secret":                         "x",
 	})
-	env := l.environment(setting)
+	env := l.environment(setting...)
 	x := l.build(t, dir, env, "--builder", "docker", "--output", filepath.Join(l.dir, "same"))
 	y := l.build(t, dir, env, "--builder", "buildkit")
 	if len(x) != 1 || x[0].Digest != y[0].Digest || strings.Join(x[0].Platforms, " ") != "linux/amd64 linux/arm64" {
@@ -73,13 +74,13 @@ RUN exit 1
 	}
 }
 
-func (l *lab) failing(t *testing.T, setting string) {
+func (l *lab) failing(t *testing.T, setting []string) {
 	dir := l.project(t, map[string]string{
 		"berth.yaml": berthYAML("{dockerfile: {}}"), "VERSION": "1.0.0\n",
 		"Dockerfile": "FROM busybox:1\nRUN echo the last words of a step; exit 7\n",
 	})
 	for _, builder := range []string{"docker", "buildkit"} {
-		stdout, stderr, code := l.try(t, dir, l.environment(setting), l.berth, "build", "--quiet", "--platform", "linux/amd64", "--builder", builder)
+		stdout, stderr, code := l.try(t, dir, l.environment(setting...), l.berth, "build", "--quiet", "--platform", "linux/amd64", "--builder", builder)
 		for _, want := range []string{"the last words of a step", ">>> RUN echo", "exit code: 7", "next: correct"} {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("%s: no %q in\n%s", builder, want, stderr)
@@ -91,7 +92,7 @@ func (l *lab) failing(t *testing.T, setting string) {
 	}
 }
 
-func (l *lab) secrets(t *testing.T, setting string) {
+func (l *lab) secrets(t *testing.T, setting []string) {
 	dir := l.project(t, map[string]string{
 		"berth.yaml": berthYAML("{dockerfile: {context: src, secrets: [{id: one, env: TOKEN}, {id: two, file: token}]}}"),
 		"VERSION":    "1.0.0\n", ".gitignore": "token\n",
@@ -103,7 +104,7 @@ func (l *lab) secrets(t *testing.T, setting string) {
 	}
 	for _, builder := range []string{"docker", "buildkit"} {
 		out := filepath.Join(l.dir, "secrets-"+builder)
-		env := l.environment(setting, "TOKEN=planted-in-a-variable")
+		env := append(l.environment(setting...), "TOKEN=planted-in-a-variable")
 		stdout, stderr, code := l.try(t, dir, env, l.berth, "build", "--platform", "linux/amd64", "--builder", builder, "--output", out)
 		if code != 0 || strings.Contains(stdout+stderr, "planted") {
 			t.Errorf("%s: exit code %d\n%s%s", builder, code, stdout, stderr)
@@ -113,14 +114,14 @@ func (l *lab) secrets(t *testing.T, setting string) {
 				t.Errorf("%s: %s holds %q", builder, name, content)
 			}
 		}
-		stdout, stderr, code = l.try(t, dir, l.environment(setting), l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
+		stdout, stderr, code = l.try(t, dir, l.environment(setting...), l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
 		if code == 0 || !strings.Contains(stderr, "TOKEN") {
 			t.Errorf("%s without the variable: exit code %d\n%s%s", builder, code, stdout, stderr)
 		}
 	}
 }
 
-func (l *lab) cache(t *testing.T, setting string) {
+func (l *lab) cache(t *testing.T, setting []string) {
 	where := filepath.Join(l.dir, "cache")
 	dir := l.project(t, map[string]string{
 		"berth.yaml": berthYAML("{dockerfile: {cache: {from: ['type=local,src=" + where + "'], to: ['type=local,mode=max,dest=" + where + "']}}}"),
@@ -129,7 +130,7 @@ func (l *lab) cache(t *testing.T, setting string) {
 	})
 	id := func(kit *daemon, builder string, more ...string) string {
 		out := filepath.Join(l.dir, "cached")
-		env := append(l.environment(setting, "BUILDKIT_HOST="+kit.address), more...)
+		env := slices.Concat(l.environment(setting...), []string{"BUILDKIT_HOST=" + kit.address}, more)
 		l.do(t, dir, env, l.berth, "build", "--platform", "linux/amd64", "--builder", builder, "--output", out)
 		return l.unpack(t, out, "linux/amd64")["id"]
 	}
@@ -157,6 +158,7 @@ func (l *lab) stopped(t *testing.T) {
 	for _, builder := range []string{"docker", "buildkit"} {
 		kit := l.startBuildKit(t)
 		setting := l.buildx(t, kit)
+		_ = os.Remove(flag)
 		go func() {
 			for !strings.Contains(read(flag), "begun") {
 				if t.Context().Err() != nil {
@@ -166,12 +168,11 @@ func (l *lab) stopped(t *testing.T) {
 			}
 			kit.kill()
 		}()
-		_ = os.Remove(flag)
 		log, err := os.Create(flag)
 		if err != nil {
 			t.Fatal(err)
 		}
-		env := l.environment(setting, "BUILDKIT_HOST="+kit.address)
+		env := append(l.environment(setting...), "BUILDKIT_HOST="+kit.address)
 		code := l.stream(t, dir, env, log, l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
 		said := read(flag)
 		if code != 1 || !strings.Contains(said, "the builder is gone") || !strings.Contains(said, "run the same command again") {

@@ -28,11 +28,11 @@ func (l *lab) startDocker(t *testing.T) *daemon {
 
 // examples builds the components of both examples from their Dockerfiles, as they are in the last commit, with both
 // builders, publishes them, and has Docker pull and run them. Nothing but hosts is replaced.
-func (l *lab) examples(t *testing.T, setting string) {
+func (l *lab) examples(t *testing.T, setting []string) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	l.do(t, l.root, nil, "git", "clone", "--quiet", "--no-hardlinks", ".", clone)
 	docker := l.startDocker(t)
-	env := l.environment(setting, "DOCKER_HOST="+docker.address, "GIT_BRANCH=feature/test")
+	env := append(l.environment(setting...), "DOCKER_HOST="+docker.address, "GIT_BRANCH=feature/test")
 	for config, hosts := range map[string]struct {
 		host  string
 		count int

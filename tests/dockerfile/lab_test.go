@@ -202,8 +202,8 @@ func (l *lab) environment(more ...string) []string {
 	return append(env, more...)
 }
 
-// buildx makes a builder instance of docker buildx on the daemon, and returns the setting that selects it.
-func (l *lab) buildx(t *testing.T, kit *daemon) string {
+// buildx makes a builder instance of docker buildx on the daemon, and returns the settings that select it.
+func (l *lab) buildx(t *testing.T, kit *daemon) []string {
 	t.Helper()
 	config := t.TempDir()
 	plugins := filepath.Join(config, "cli-plugins")
@@ -213,8 +213,8 @@ func (l *lab) buildx(t *testing.T, kit *daemon) string {
 	if err := os.Symlink(filepath.Join(l.root, ".bin", "docker-buildx"), filepath.Join(plugins, "docker-buildx")); err != nil {
 		t.Fatal(err)
 	}
-	setting := "DOCKER_CONFIG=" + config
-	l.do(t, l.dir, l.environment(setting), "docker", "buildx", "create", "--name", "lab", "--driver", "remote", "--use", kit.address)
+	setting := []string{"DOCKER_CONFIG=" + config, "BUILDX_BUILDER=lab"}
+	l.do(t, l.dir, l.environment(setting...), "docker", "buildx", "create", "--name", "lab", "--driver", "remote", kit.address)
 	return setting
 }
 
