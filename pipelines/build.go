@@ -26,6 +26,8 @@ import (
 type BuildRequest struct {
 	Components []string
 	Platforms  []string
+	// NoCache builds everything anew.
+	NoCache bool
 }
 
 // Toolchain builds the binaries of a Go component.
@@ -84,6 +86,7 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	b := builder{
 		pipeline: p, state: s, created: created, work: work,
 		static: image.Static(), toolchain: p.options.Toolchain, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1),
+		noCache: r.NoCache,
 	}
 	if b.toolchain == nil {
 		b.toolchain = build.NewGo(p.options.Environ)
@@ -159,7 +162,8 @@ type builder struct {
 	// dockerfiles is nil when no component has a Dockerfile.
 	dockerfiles DockerfileBuilder
 	// slots bound the Dockerfiles that are built at a time.
-	slots chan struct{}
+	slots   chan struct{}
+	noCache bool
 }
 
 func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {
@@ -230,6 +234,7 @@ func (b builder) options(folder string) build.Options {
 		Root:    p.repository.Root(),
 		Out:     filepath.Join(b.work, folder),
 		Created: b.created,
+		NoCache: b.noCache,
 		Progress: func(component, platform string) {
 			p.options.Progress.Emit("build", component+" "+platform, "")
 		},

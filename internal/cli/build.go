@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/report"
 )
@@ -23,23 +25,27 @@ type built struct {
 
 func buildCommand(a *app) *cobra.Command {
 	var output string
-	var load bool
+	var load, twice bool
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build the images without publishing them",
 		Long: `Build the images without publishing them, and print their digests.
 
 --output writes an OCI image layout, which publish --from, skopeo and crane read. --load puts the images into
-the Docker daemon under every tag that publish would use.`,
+the Docker daemon under every tag that publish would use. --check-reproducible builds everything a second time
+without caches, and fails with what differs, down to the files of a layer.`,
 		Example: `  berth build
   berth build --output images
-  berth build --component knative-lambda-builder --load`,
+  berth build --component knative-lambda-builder --load
+  berth build --check-reproducible`,
 		Args: noArgs,
 	}
 	selected := a.selectFlags(cmd)
 	a.builderFlags(cmd)
 	cmd.Flags().StringVar(&output, "output", "", "write an OCI image layout to this folder")
 	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
+	cmd.Flags().BoolVar(&twice, "check-reproducible", false,
+		"build a second time without caches, and fail when anything differs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		// What is asked for is checked before the sandbox's state is made: a refused build leaves nothing behind.
 		p, err := a.openBuilding()
@@ -62,6 +68,11 @@ the Docker daemon under every tag that publish would use.`,
 			return err
 		}
 		defer release()
+		if twice {
+			if err := a.reproduce(cmd, p, selected, images); err != nil {
+				return err
+			}
+		}
 		result := results(images)
 		if output != "" {
 			if err := image.WriteLayout(cmd.Context(), a.path(output), images); err != nil {
@@ -80,6 +91,43 @@ the Docker daemon under every tag that publish would use.`,
 
 func (a *app) buildRequest(s *selection) pipelines.BuildRequest {
 	return pipelines.BuildRequest{Components: s.components, Platforms: s.platforms}
+}
+
+// shownDifferences is how many differences of a component are printed; --format json has all of them.
+const shownDifferences = 20
+
+// reproduce builds again, and fails with what differs.
+func (a *app) reproduce(cmd *cobra.Command, p *pipelines.Pipeline, s *selection, images []image.Index) error {
+	all, err := p.Reproduce(cmd.Context(), a.buildRequest(s), images)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, one := range all {
+		if len(one.Differences) == 0 {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s, then %s", one.Component, one.First, one.Second))
+		for i, d := range one.Differences {
+			if i == shownDifferences {
+				lines = append(lines, fmt.Sprintf("  and %d more", len(one.Differences)-i))
+				break
+			}
+			lines = append(lines, "  "+d.String())
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if a.flags.format == formatJSON {
+		if err := a.show(all, nil); err != nil {
+			return err
+		}
+	}
+	return &fault.Error{
+		Op: "build the same image twice", Err: errors.New("\n" + strings.Join(lines, "\n")), Code: fault.Failed,
+		Next: "make what differs depend on the sources alone: no clock, no random names, versions pinned",
+	}
 }
 
 func results(images []image.Index) []built {

@@ -71,6 +71,9 @@ func buildArgs(c GoComponent, o Options, out string) []string {
 	}
 	flags = strings.NewReplacer("{version}", o.Version, "{commit}", o.Commit).Replace(flags)
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags}
+	if o.NoCache {
+		args = append(args, "-a")
+	}
 	args = append(args, tagArgs(c)...)
 	return append(args, "-o", out, "--", mainPackage(c))
 }

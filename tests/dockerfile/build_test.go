@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("failing steps", func(t *testing.T) { l.failing(t, setting) })
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
+	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
 	t.Run("the examples", func(t *testing.T) { l.examples(t, setting) })
 }
@@ -176,6 +178,24 @@ func (l *lab) stopped(t *testing.T) {
 		code := l.stream(t, dir, env, log, l.berth, "build", "--platform", "linux/amd64", "--builder", builder)
 		said := read(flag)
 		if code != 1 || !strings.Contains(said, "the builder is gone") || !strings.Contains(said, "run the same command again") {
+			t.Errorf("%s: exit code %d\n%s", builder, code, said)
+		}
+	}
+}
+
+func (l *lab) reproducible(t *testing.T, setting []string) {
+	files := map[string]string{
+		"berth.yaml": berthYAML("{dockerfile: {}}"), "VERSION": "1.0.0\n",
+		"Dockerfile": "FROM busybox:1 AS build\nRUN mkdir /out; date > /now; echo same > /out/a\nFROM scratch\nCOPY --from=build /out /\n",
+	}
+	env := l.environment(setting...)
+	for _, builder := range []string{"docker", "buildkit"} {
+		args := []string{"build", "--quiet", "--check-reproducible", "--builder", builder}
+		l.do(t, l.project(t, files), env, l.berth, args...)
+		files := maps.Clone(files)
+		files["Dockerfile"] = "FROM busybox:1 AS build\nRUN mkdir /out; cat /proc/sys/kernel/random/uuid > /out/id\nFROM scratch\nCOPY --from=build /out /\n"
+		_, said, code := l.try(t, l.project(t, files), env, l.berth, args...)
+		if code != 1 || !strings.Contains(said, "linux/amd64 layer 1 /id: content sha256:") || !strings.Contains(said, "linux/arm64 layer 1 /id") {
 			t.Errorf("%s: exit code %d\n%s", builder, code, said)
 		}
 	}
