@@ -18,8 +18,8 @@ type Reproduced struct {
 	Differences []image.Difference `json:"differences"`
 }
 
-// Reproduce builds again what was built, without caches, and says what differs. That a component cannot be reproduced is
-// no error here. Caches that a Dockerfile mounts itself (RUN --mount=type=cache) are used in both builds.
+// Reproduce builds again what was built, without caches, and says what differs. That a component cannot be reproduced
+// is no error here. Caches that a Dockerfile mounts itself (RUN --mount=type=cache) are used in both builds.
 func (p *Pipeline) Reproduce(ctx context.Context, r BuildRequest, images []image.Index) ([]Reproduced, error) {
 	r.NoCache = true
 	again, release, err := p.Build(ctx, r)

@@ -69,16 +69,15 @@ without caches, and fails with what differs, down to the files of a layer.`,
 		}
 		defer release()
 		if twice {
-			if err := a.reproduce(cmd, p, selected, images); err != nil {
-				return err
-			}
+			err = a.reproduce(cmd, p, selected, images)
+		}
+		if err == nil && output != "" {
+			err = image.WriteLayout(cmd.Context(), a.path(output), images)
+		}
+		if err != nil {
+			return err
 		}
 		result := results(images)
-		if output != "" {
-			if err := image.WriteLayout(cmd.Context(), a.path(output), images); err != nil {
-				return err
-			}
-		}
 		if load {
 			if err := a.load(cmd, p, selected, images, result); err != nil {
 				return err
