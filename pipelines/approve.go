@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/approve"
+	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/promote"
@@ -46,8 +47,13 @@ func (p *Pipeline) Approve(ctx context.Context, r ApproveRequest) (approve.Recei
 	out := approve.Receipt{From: rules.From, To: rules.To, Images: make([]approve.Given, len(sources))}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, s := range sources {
-		g.Go(func() (err error) {
-			out.Images[i], err = do(gctx, s.Repository, imageOf(s), r.Approval, p.options.Now())
+		g.Go(func() error {
+			x := imageOf(s)
+			var err error
+			if x.Also, err = p.promoted(gctx, s, r); err != nil {
+				return err
+			}
+			out.Images[i], err = do(gctx, s.Repository, x, r.Approval, p.options.Now())
 			if err == nil {
 				p.options.Progress.Emit("approve", s.Component, string(out.Images[i].Action))
 			}
@@ -55,6 +61,30 @@ func (p *Pipeline) Approve(ctx context.Context, r ApproveRequest) (approve.Recei
 		})
 	}
 	return out, g.Wait()
+}
+
+// promoted is the target's repository, when the image is there already: verify asks there.
+func (p *Pipeline) promoted(ctx context.Context, s promote.Source, r ApproveRequest) ([]attest.Repository, error) {
+	e := p.Config.Environments[r.To]
+	full := p.Config.Registries[e.Registry].Prefix + "/" + p.Config.RepositoryOf(s.Component)
+	if full == s.Repository.String() {
+		return nil, nil
+	}
+	target, err := p.client.Repository(full)
+	if err != nil {
+		return nil, err
+	}
+	_, err = target.Resolve(ctx, s.Descriptor.Digest.String())
+	switch {
+	case err == nil:
+		return []attest.Repository{target}, nil
+	case errors.Is(err, registry.ErrNotFound):
+		return nil, nil
+	case !r.Revoke && fault.CodeOf(err) == fault.Credentials:
+		return nil, nil // who approves needs no right at the target
+	default:
+		return nil, err
+	}
 }
 
 // Approvals lists what the approvals of images are worth. Without an environment, all that take promotions are asked

@@ -22,6 +22,8 @@ type Image struct {
 	Component  string
 	Repository string // full name, host/path
 	Descriptor ocispec.Descriptor
+	// Also are other repositories that have the image, such as that of the environment that it is approved for.
+	Also []attest.Repository
 	// Version and Commit are what the image says of itself; "" when it says nothing.
 	Version, Commit string
 }
@@ -91,7 +93,8 @@ func (r Rules) Speaker(key attest.PublicKey, role string) (name, asRole string, 
 	return name, role, nil
 }
 
-// Give approves an image. An approval of the same person in the same role that lasts about as long is left as it is.
+// Give approves an image in the repository that it would be promoted from, and where else it is. An approval of the same
+// person in the same role that lasts about as long is left as it is.
 func (r Rules) Give(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {
@@ -105,20 +108,28 @@ func (r Rules) Give(
 		Version: x.Version, Commit: x.Commit, At: now, Expires: now.Add(cmp.Or(a.Life, DefaultLife)), Comment: a.Comment,
 	}
 	out := x.given(ActionApproved, role, name)
-	before, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
-	if err != nil {
-		return Given{}, err
+	var lacking []attest.Repository
+	for _, repository := range append([]attest.Repository{repository}, x.Also...) {
+		v, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
+		if err != nil {
+			return Given{}, err
+		}
+		// An hour either way is the same end to a person, and lets a command that is run again send nothing.
+		i := slices.IndexFunc(v.Approvals, func(e Entry) bool {
+			return e.good() && e.Role == role && e.By == name && e.Expires.Add(time.Hour).After(said.Expires)
+		})
+		if i < 0 {
+			lacking = append(lacking, repository)
+			continue
+		}
+		out.Expires, out.Statement, out.Missing = v.Approvals[i].Expires, v.Approvals[i].Statement, v.missing()
 	}
-	// An hour either way is the same end to a person, and lets a command that is run again send nothing.
-	if i := slices.IndexFunc(before.Approvals, func(e Entry) bool {
-		return e.good() && e.Role == role && e.By == name && e.Expires.Add(time.Hour).After(said.Expires)
-	}); i >= 0 {
-		e := before.Approvals[i]
-		out.Action, out.Expires, out.Statement, out.Missing = ActionUnchanged, e.Expires, e.Statement, before.missing()
+	if len(lacking) == 0 {
+		out.Action = ActionUnchanged
 		return out, nil
 	}
 	out.Expires = said.Expires
-	if out.Statement, err = r.attach(ctx, repository, x, said, a.Signer); err != nil {
+	if out.Statement, err = r.attach(ctx, lacking, x, said, a.Signer); err != nil {
 		return Given{}, err
 	}
 	after, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
@@ -126,8 +137,8 @@ func (r Rules) Give(
 	return out, err
 }
 
-// Revoke takes back the approvals of an image for the environment in a role. There must be one, unless it was taken
-// back before.
+// Revoke takes back the approvals of an image for the environment in a role, in the repository that it would be promoted
+// from and where else it is. There must be one, unless it was taken back before.
 func (r Rules) Revoke(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {
@@ -136,42 +147,53 @@ func (r Rules) Revoke(
 		return Given{}, err
 	}
 	out := x.given(ActionRevoked, role, name)
-	before, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
-	if err != nil {
-		return Given{}, err
-	}
 	said := &attest.Revocation{
 		Project: r.Project, Component: x.Component, To: r.To, Role: role, Approver: name,
 		Revokes: []string{}, At: now.UTC(), Comment: a.Comment,
 	}
 	revoked := false
-	for _, e := range before.Approvals {
-		if e.Role == role && e.good() {
-			said.Revokes = append(said.Revokes, e.Statement)
+	var holding []attest.Repository
+	for _, repository := range append([]attest.Repository{repository}, x.Also...) {
+		v, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
+		if err != nil {
+			return Given{}, err
 		}
-		revoked = revoked || e.Role == role && e.Status == StatusRevoked
+		known := len(holding)
+		for _, e := range v.Approvals {
+			revoked = revoked || e.Role == role && e.Status == StatusRevoked
+			if e.Role != role || !e.good() {
+				continue
+			}
+			if !slices.Contains(said.Revokes, e.Statement) {
+				said.Revokes = append(said.Revokes, e.Statement)
+			}
+			if len(holding) == known {
+				holding = append(holding, repository)
+			}
+		}
+		out.Missing = v.missing()
 	}
 	switch {
 	case len(said.Revokes) > 0:
 	case revoked:
-		out.Action, out.Missing = ActionUnchanged, before.missing()
+		out.Action = ActionUnchanged
 		return out, nil
 	default:
 		return Given{}, fault.New(fault.Failed, x.Repository+"@"+x.Descriptor.Digest.String(),
 			"look at what there is: berth approvals list --to "+r.To,
 			"nobody has approved it for %s as %s, so that there is nothing to take back", r.To, role)
 	}
-	if out.Statement, err = r.attach(ctx, repository, x, said, a.Signer); err != nil {
+	if out.Statement, err = r.attach(ctx, holding, x, said, a.Signer); err != nil {
 		return Given{}, err
 	}
-	after, err := Check(ctx, r, repository, x.Descriptor.Digest, nil, now)
+	after, err := Check(ctx, r, holding[0], x.Descriptor.Digest, nil, now)
 	out.Missing = after.missing()
 	return out, err
 }
 
-// attach signs a statement about the image, puts it there, and returns its digest.
+// attach signs a statement about the image, puts it into the repositories, and returns its digest.
 func (r Rules) attach(
-	ctx context.Context, repository attest.Repository, x Image, said attest.Predicate, signer *attest.Signer,
+	ctx context.Context, repositories []attest.Repository, x Image, said attest.Predicate, signer *attest.Signer,
 ) (string, error) {
 	statement, err := attest.NewStatement(x.Repository, x.Descriptor.Digest, said)
 	if err != nil {
@@ -181,8 +203,12 @@ func (r Rules) attach(
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", x.Component, err)
 	}
-	_, err = attest.Attach(ctx, repository, x.Descriptor, doc)
-	return doc.ID.String(), err
+	for _, repository := range repositories {
+		if _, err := attest.Attach(ctx, repository, x.Descriptor, doc); err != nil {
+			return "", err
+		}
+	}
+	return doc.ID.String(), nil
 }
 
 func (x Image) given(action Action, role, by string) Given {

@@ -1,12 +1,15 @@
 package approve_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/berth-sh/berth/pipelines/approve"
 	"github.com/berth-sh/berth/pipelines/attest"
@@ -71,6 +74,77 @@ func TestApprovalIsGivenAndTakenBack(t *testing.T) {
 	step(false, "grace", "qa", now().Add(time.Nanosecond))
 	if v := check(); len(v.Missing) > 0 {
 		t.Errorf("approved after all: %+v", v)
+	}
+}
+
+// An image that is at the target already has its approvals there as well, and they are taken back in both places.
+func TestApprovalReachesTheTarget(t *testing.T) {
+	t.Parallel()
+	k := keys{}
+	r := rules(t, k)
+	source, x := open(t)
+	target, _ := open(t)
+	promoted := x
+	promoted.Also = []attest.Repository{target}
+	a := approve.Approval{Signer: k.of(t, "grace")}
+	if _, err := r.Give(t.Context(), source, x, a, now()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Give(t.Context(), source, promoted, a, now())
+	if err != nil || got.Action != approve.ActionApproved {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if again, err := r.Give(t.Context(), source, promoted, a, now()); err != nil || again.Action != approve.ActionUnchanged {
+		t.Errorf("again %+v, %v", again, err)
+	}
+	check := func(want int) {
+		t.Helper()
+		for _, repository := range []attest.Reader{source, target} {
+			v, err := approve.Check(t.Context(), r, repository, x.Descriptor.Digest, nil, now())
+			if err != nil || len(v.Held()) != want {
+				t.Errorf("%+v, %v; want %d held", v, err, want)
+			}
+		}
+	}
+	check(1)
+	if _, err := r.Revoke(t.Context(), source, promoted, a, now()); err != nil {
+		t.Fatal(err)
+	}
+	check(0)
+}
+
+// A revocation means the statement, not the manifest that carries it: the same approval in another envelope is worth no
+// more.
+func TestRevokedApprovalIsNotAttachedAgain(t *testing.T) {
+	t.Parallel()
+	k := keys{}
+	r := rules(t, k)
+	repository, x := open(t)
+	a := approve.Approval{Signer: k.of(t, "grace")}
+	if _, err := r.Give(t.Context(), repository, x, a, now()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := attest.List(t.Context(), repository, x.Descriptor.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Revoke(t.Context(), repository, x, a, now()); err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(found[0].Bytes(), []byte(`"signatures":[`), []byte(`"signatures":[{"sig":"AAAA"},`), 1)
+	doc, err := attest.ParseDocument(attest.EnvelopeMediaType, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attest.Attach(t.Context(), repository, x.Descriptor, doc); err != nil {
+		t.Fatal(err)
+	}
+	v, err := approve.Check(t.Context(), r, repository, x.Descriptor.Digest, nil, now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]approve.Status{approve.StatusRevoked, approve.StatusRevoked}, statuses(v)); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 }
 

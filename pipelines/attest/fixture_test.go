@@ -44,7 +44,7 @@ func ed25519Key(t *testing.T) []byte {
 	return pkcs8(t, key)
 }
 
-func pkcs8(t *testing.T, key any) []byte {
+func pkcs8(t testing.TB, key any) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -53,7 +53,7 @@ func pkcs8(t *testing.T, key any) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-func ecdsaKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
+func ecdsaKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
@@ -63,7 +63,7 @@ func ecdsaKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 }
 
 // signer is a new key without a password.
-func signer(t *testing.T) *attest.Signer {
+func signer(t testing.TB) *attest.Signer {
 	t.Helper()
 	s, err := attest.ParsePrivateKey(pkcs8(t, ecdsaKey(t, elliptic.P256())), nil)
 	if err != nil {

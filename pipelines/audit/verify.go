@@ -242,7 +242,7 @@ func (v *Verification) promotion(ctx context.Context, t Trail, w Wanted) {
 			v.add("record", true, detail+string(record.Signature))
 		}
 	}
-	v.approvals(ctx, t, w, said)
+	v.approvals(ctx, t, w, record, said)
 }
 
 // record is the oldest record of the promotion to the environment, one with a good signature before any other.
@@ -265,7 +265,9 @@ func (t Trail) record(ctx context.Context, w Wanted) (*Event, *attest.Promotion)
 
 // approvals checks each role. An approval that has ended since the promotion was good; one that was taken back since is
 // not.
-func (v *Verification) approvals(ctx context.Context, t Trail, w Wanted, said *attest.Promotion) {
+func (v *Verification) approvals(
+	ctx context.Context, t Trail, w Wanted, record *Event, said *attest.Promotion,
+) {
 	if len(w.Rules.Roles) == 0 {
 		return
 	}
@@ -281,7 +283,11 @@ func (v *Verification) approvals(ctx context.Context, t Trail, w Wanted, said *a
 	}
 	verdict := w.Rules.Decide(ctx, t.found, ci, at)
 	for _, e := range verdict.Held() {
-		v.add("approval", true, fmt.Sprintf("%s by %s", e.Role, e.By))
+		detail := fmt.Sprintf("%s by %s", e.Role, e.By)
+		if e.CI != nil && record.Signature != SignatureGood {
+			detail += ", by an unsigned record"
+		}
+		v.add("approval", true, detail)
 	}
 	for _, m := range verdict.Missing {
 		v.add("approval", false, m.Role+": "+whyMissing(verdict, m.Role))
