@@ -44,6 +44,16 @@ func (p *Pipeline) Promote(ctx context.Context, r PromoteRequest) (promote.Recei
 	if err != nil {
 		return promote.Receipt{}, err
 	}
+	if err := work.Plan.Err(); err != nil {
+		return promote.Receipt{}, err
+	}
+	var targets []string
+	for _, x := range work.Plan.Images {
+		targets = append(targets, x.Repository)
+	}
+	if err := p.createMissing(ctx, work.Plan.Registry, targets); err != nil {
+		return promote.Receipt{}, err
+	}
 	return promoter.Apply(ctx, work)
 }
 

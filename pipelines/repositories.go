@@ -61,13 +61,33 @@ type missing struct {
 
 // missingRepositories watches over the repositories of a plan. r may be nil.
 func (p *Pipeline) missingRepositories(pl plan.Plan, r Repositories) *missing {
-	m := &missing{repositories: r, settings: pl.Repositories, warn: p.warn, created: func(name string) {
-		p.options.Progress.Emit("create", name, "the repository was missing")
-	}}
+	m := p.newMissing(pl.Repositories, r)
 	for _, x := range pl.Images {
 		m.all = append(m.all, x.Repository)
 	}
 	return m
+}
+
+func (p *Pipeline) newMissing(settings *registry.RepositorySettings, r Repositories) *missing {
+	return &missing{repositories: r, settings: settings, warn: p.warn, created: func(name string) {
+		p.options.Progress.Emit("create", name, "the repository was missing")
+	}}
+}
+
+// createMissing creates those of a registry's repositories that do not exist, where berth.yaml wants that. It comes
+// right before the first byte, when nothing can be refused any more.
+func (p *Pipeline) createMissing(ctx context.Context, name string, repositories []string) error {
+	m := p.newMissing(plan.Repositories(p.Config, name), p.repositories)
+	m.all = repositories
+	if err := m.look(ctx); err != nil {
+		return err
+	}
+	for _, r := range repositories {
+		if err := m.ensure(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look finds out which repositories are missing. Whoever cannot ask, because only a password for the registry is at
