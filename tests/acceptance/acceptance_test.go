@@ -67,6 +67,7 @@ func setup(env *testscript.Env) error {
 	env.Vars = append(env.Vars, gitEnv()...)
 	env.Values[runningKey{}] = &serving{}
 	env.Values[journalKey{}] = new(*journal)
+	env.Values[secretsKey{}] = new(*secrets)
 	return nil
 }
 

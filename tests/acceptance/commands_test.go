@@ -20,6 +20,7 @@ func commands() map[string]command {
 	all := map[string]command{
 		"project": project, "commit": commit, "exits": exits, "json": jsonEquals, "untouched": untouched,
 		"serve": serve, "get": get, "interrupt": interrupt,
+		"plant": plant, "quietly": quietly, "clean": clean,
 		"registries": registries, "requests": requests,
 	}
 	for name, run := range all {
