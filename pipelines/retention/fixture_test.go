@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -41,4 +42,22 @@ func verdictOf(t testing.TB, p Plan, tag string) Verdict {
 	}
 	t.Fatalf("no verdict about %s in %+v", tag, p)
 	return Verdict{}
+}
+
+// large is a repository of many builds, each an index of two platforms, half of them old.
+func large(tags int) Repository {
+	r := Repository{Name: "quay.io/acme/web", Complete: true, Manifests: map[string]Manifest{}}
+	for i := range tags {
+		m := Manifest{Digest: fmt.Sprintf("sha256:%064x", i), Read: true}
+		for j := range 2 {
+			child := fmt.Sprintf("sha256:%063x%d", i, j) + "c"
+			m.Children = append(m.Children, child)
+			r.Manifests[child] = Manifest{Digest: child, Read: true}
+		}
+		r.Manifests[m.Digest] = m
+		r.Tags = append(r.Tags, Tag{
+			Name: fmt.Sprintf("dev-%07x", i), Digest: m.Digest, Pushed: now().Add(-time.Duration(i%60) * day),
+		})
+	}
+	return r
 }

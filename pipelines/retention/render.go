@@ -41,6 +41,21 @@ func Render(p Policy, kind registry.Kind) (Rendered, error) {
 	return out, nil
 }
 
+// releaseStarts are how the tags of releases begin, as far as a rule could take them: v0 to v9, and 0 to 9. They never
+// expire in any configuration.
+func (p Policy) releaseStarts() []string {
+	var out []string
+	for _, begin := range []string{"v", ""} {
+		for digit := '0'; digit <= '9'; digit++ {
+			start := begin + string(digit)
+			if slices.ContainsFunc(p.Rules, func(r Rule) bool { return !r.Forever() && mayMeet(prefix(r.Match), start) }) {
+				out = append(out, start)
+			}
+		}
+	}
+	return out
+}
+
 // all are all protections, those of the environment's own globs first.
 func (p Policy) all() []protection {
 	return slices.Concat(p.immutable, p.releases, p.floating)
@@ -84,10 +99,13 @@ func globRegexp(glob string) string {
 	return b.String()
 }
 
+var groupName = regexp.MustCompile(`\(\?P<[^>]*>`)
+
 // expression is a protection as a regular expression for a whole tag, without anchors.
 func (x protection) expression() string {
 	if x.pattern != nil {
-		return strings.TrimSuffix(strings.TrimPrefix(x.pattern.String(), "^"), "$")
+		// Registries' regular expressions have no names for groups.
+		return groupName.ReplaceAllString(strings.TrimSuffix(strings.TrimPrefix(x.pattern.String(), "^"), "$"), "(?:")
 	}
 	return globRegexp(x.glob)
 }

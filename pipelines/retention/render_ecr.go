@@ -63,6 +63,11 @@ func renderECR(p Policy) Rendered {
 		add(x.wide(), "keep "+x.wide(), ecrForever)
 		kept = append(kept, x.wide())
 	}
+	for _, start := range p.releaseStarts() {
+		if coveredBy(start, kept) == "" {
+			add(start+"*.*.*", "keep releases", ecrForever)
+		}
+	}
 	for _, r := range p.Rules {
 		wider := coveredBy(r.Match, kept)
 		switch {

@@ -42,6 +42,9 @@ func renderGoogle(p Policy) Rendered {
 	for _, x := range p.all() {
 		prefixes = appendPrefix(prefixes, x.prefix())
 	}
+	for _, start := range p.releaseStarts() {
+		prefixes = appendPrefix(prefixes, start)
+	}
 	for i, r := range p.Rules {
 		begin := prefix(r.Match)
 		exact := r.Match == begin+"*" || r.Match == begin+"**"
