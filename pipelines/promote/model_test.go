@@ -26,7 +26,7 @@ import (
 )
 
 // sequences of a normal run; BERTH_MODEL sets another number.
-const sequences, steps = 2000, 12
+const sequences, steps = 1200, 7
 
 // Thousands of random sequences of publishing, approving, promoting, rolling back, late jobs and crashes. After every
 // step: no version tag has changed its digest, no floating tag went back without a rollback's record, nothing came to
@@ -70,7 +70,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-var stepNames = [...]string{"publish", "approve", "promote", "rollback", "retention"}
+var stepNames = [...]string{"publish", "approve", "promote", "rollback", "retention", "road"}
 
 const (
 	doPublish = iota
@@ -78,6 +78,7 @@ const (
 	doPromote
 	doRollback
 	doRetention
+	doRoad
 )
 
 // model is one sequence: a yard, what was done in it, and what its tags named after each step.
@@ -139,12 +140,15 @@ func (m *model) pickStep() int {
 	if len(m.built) == 0 {
 		return doPublish
 	}
-	return []int{doPublish, doPublish, doApprove, doApprove, doApprove, doPromote, doPromote, doPromote, doPromote, doRollback, doRetention}[m.rand.IntN(11)]
+	return []int{
+		doPublish, doApprove, doApprove, doPromote, doPromote, doPromote, doRollback, doRollback, doRetention,
+		doRoad, doRoad, doRoad, doRoad,
+	}[m.rand.IntN(13)]
 }
 
 // crash ends the run at some request: before it arrives, or after it was answered and before the answer is there.
 func (m *model) crash(cancel func()) {
-	left, lost := m.rand.IntN(60), m.rand.IntN(2) == 0
+	left, lost := m.rand.IntN(120), m.rand.IntN(2) == 0
 	var mu sync.Mutex
 	hit := func() error {
 		mu.Lock()
@@ -181,6 +185,8 @@ func (m *model) step(ctx context.Context, kind int) error {
 		return m.stepApprove(ctx)
 	case doRetention:
 		return m.stepRetention(ctx)
+	case doRoad:
+		return m.stepRoad(ctx)
 	case doRollback:
 		k := m.any()
 		to := []string{"staging", "production"}[m.rand.IntN(2)]
@@ -209,7 +215,7 @@ func (m *model) nextCargo() cargo {
 	}
 	versions := []string{"1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0-rc.1", "2.0.0"}
 	m.day++
-	k := cargo{version: versions[min(len(versions)-1, m.rand.IntN(2+len(m.built)))], day: m.day}
+	k := cargo{version: versions[m.rand.IntN(len(versions))], day: m.day}
 	m.built = append(m.built, k)
 	return k
 }
@@ -220,6 +226,22 @@ func (m *model) any() cargo {
 		return m.built[len(m.built)-1]
 	}
 	return m.built[m.rand.IntN(len(m.built))]
+}
+
+// stepRoad takes a commit, mostly a new one, the whole way to production.
+func (m *model) stepRoad(ctx context.Context) error {
+	k := m.nextCargo()
+	m.say("road of %s of day %d", k.version, k.day)
+	if err := m.publish(ctx, k); err != nil {
+		return err
+	}
+	for _, to := range []string{"staging", "production"} {
+		m.hooksFor(func() { _ = m.approveAll(context.Background(), to, k) })
+		if _, err := m.promote(ctx, k, promote.Request{To: to}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stepApprove approves a build for staging, or what staging has for production, mostly in both roles.
