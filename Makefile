@@ -23,6 +23,8 @@ help: ## Print this list
 .PHONY: demo
 demo: ## Walk the whole road on registries embedded in the process: no daemon, no account
 	@go run . demo
+	@printf '\n\nAnd from a development build to production, with approvals, as examples/kubernaut goes:\n\n'
+	@go run . demo --project examples/kubernaut --component gateway,datastorage,must-gather
 
 .PHONY: build
 build: ## Build the CLI into .bin/berth

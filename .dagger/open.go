@@ -19,6 +19,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
+	"github.com/berth-sh/berth/pipelines/sandbox"
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
@@ -223,7 +224,7 @@ func (b *Berth) registries(
 		}
 		o.closers = append(o.closers, func() { _ = errors.Join(box.Close(), os.RemoveAll(dir)) })
 		options.Transport = box.Transport()
-		options.Credentials = registry.NewCredentials(pipelines.SandboxAccount())
+		options.Credentials = registry.NewCredentials(pipelines.SandboxAccount(sandbox.Username))
 		return options, nil
 	}
 	if b.Settings.RegistryService != nil {

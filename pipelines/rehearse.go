@@ -155,9 +155,9 @@ func (p *Pipeline) publishTwice(
 	return nil
 }
 
-// SandboxAccount is the account of the embedded registries.
-func SandboxAccount() registry.Source {
-	return registry.Explicit{"": {Username: sandbox.Username, Password: sandbox.Password, Source: "sandbox"}}
+// SandboxAccount is an account of the embedded registries, which take any name.
+func SandboxAccount(name string) registry.Source {
+	return registry.Explicit{"": {Username: name, Password: sandbox.Password, Source: "sandbox"}}
 }
 
 // Sandbox opens embedded registries for this project, with their state in dir: each host has the kind that the

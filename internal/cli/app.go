@@ -28,6 +28,8 @@ type app struct {
 	process Process
 	flags   flags
 	closers []func()
+	// box is the folder of the sandbox below .berth, and boxAccount who berth is there.
+	box, boxAccount string
 }
 
 // flags are those that every verb takes.
@@ -47,7 +49,7 @@ const (
 	formatJSON  = "json"
 )
 
-func newApp(p Process) *app { return &app{process: p} }
+func newApp(p Process) *app { return &app{process: p, box: "sandbox", boxAccount: sandbox.Username} }
 
 func (a *app) close() {
 	for _, c := range slices.Backward(a.closers) {
@@ -171,7 +173,7 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 		o.Transport = box.Transport()
 		p.Manage(pipelines.SandboxRepositories(box))
 		// Real secrets have no business in a sandbox: its own account stands in unless one was given.
-		sources = []registry.Source{explicit, pipelines.SandboxAccount()}
+		sources = []registry.Source{explicit, pipelines.SandboxAccount(a.boxAccount)}
 	}
 	o.Credentials = registry.NewCredentials(sources...)
 	p.Reach(o)
@@ -190,7 +192,7 @@ func registryOptions() registry.Options {
 
 // openSandbox opens the embedded registries of a project.
 func (a *app) openSandbox(p *pipelines.Pipeline) (*sandbox.Sandbox, error) {
-	box, err := p.Sandbox(filepath.Join(p.Project, ".berth", "sandbox"))
+	box, err := p.Sandbox(filepath.Join(p.Project, ".berth", a.box))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,29 +26,35 @@ const (
 )
 
 func demoCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var components []string
+	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Walk the whole road in embedded registries: plan, build, publish, publish again",
-		Long: `Walk the whole road with this project in registries embedded in berth: plan, build, publish, and publish
-again. Nothing leaves the machine, and no daemon, root or token is needed.`,
-		Example: `  berth demo`,
-		Args:    noArgs,
+		Short: "Walk the whole road in embedded registries, from a build to production",
+		Long: `Walk the whole road with this project in registries embedded in berth: plan, build, publish, publish again, and
+where berth.yaml has promotions, approve, promote, audit and status. Nothing leaves the machine, and no daemon,
+root, token or key is needed: the demo signs approvals with keys of its own.`,
+		Example: `  berth demo
+  berth demo --component web`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.flags.format == formatJSON {
 				return usage(cmd, "the demo is for people: it has no JSON form")
 			}
-			return a.demo(cmd.Context())
+			return a.demo(cmd.Context(), components)
 		},
 	}
+	cmd.Flags().StringSliceVar(&components, "component", nil, "component, repeatable; default: all")
+	a.complete(cmd, "component", func(p *pipelines.Pipeline) []string { return p.Config.ComponentNames() })
+	return cmd
 }
 
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo(ctx context.Context, components []string) error {
 	a.flags.sandbox = true
 	p, err := a.openDemo(ctx)
 	if err != nil {
 		return err
 	}
-	request := plan.Request{Environment: a.flags.env}
+	request := plan.Request{Environment: a.flags.env, Components: components}
 	pl, err := p.Plan(ctx, request)
 	if err != nil {
 		return err
@@ -67,6 +74,14 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	request.Environment = pl.Environment
+	road := after(p.Config, pl.Environment)
+	if len(road) > 0 {
+		a.box = demoState
+		if err := os.RemoveAll(filepath.Join(p.Project, ".berth", demoState)); err != nil {
+			return err
+		}
+	}
+	a.standIn(p, pl.Environment)
 	var receipt publish.Receipt
 	for _, again := range []string{"", "   (the same again: nothing is sent)"} {
 		a.step("publish --env " + pl.Environment + " --sandbox" + again)
@@ -77,8 +92,19 @@ func (a *app) demo(ctx context.Context) error {
 	if err := a.demoRefusal(ctx, p, pl.Environment); err != nil {
 		return err
 	}
-	a.lookInside(p, receipt)
-	return nil
+	switch {
+	case len(road) == 0:
+		a.lookInside(p, receipt)
+		return nil
+	case pl.Dirty:
+		a.say("\nUncommitted work goes no further: commit it to see the way to %s.", strings.Join(road, " and "))
+		return nil
+	}
+	r, err := a.newDemoRoad(p, components, road)
+	if err != nil {
+		return err
+	}
+	return r.walk(ctx, road)
 }
 
 // openDemo opens the project as if a feature branch were checked out. A project whose rules know no such branch is

@@ -141,7 +141,7 @@ func (a *app) login(ctx context.Context, args []string) (loggedIn, error) {
 		if err != nil {
 			return loggedIn{}, err
 		}
-		o.Transport, sources = box.Transport(), []registry.Source{pipelines.SandboxAccount()}
+		o.Transport, sources = box.Transport(), []registry.Source{pipelines.SandboxAccount(a.boxAccount)}
 	}
 	if a.flags.passwordStdin {
 		password, err := a.password()
