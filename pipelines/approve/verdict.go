@@ -113,7 +113,11 @@ func (e Entry) why() string {
 }
 
 func (m Missing) next(image digest.Digest, to string) string {
-	command := fmt.Sprintf("berth approve --to %s --role %s --digest %s --key KEY", to, m.Role, image)
+	return m.Next(fmt.Sprintf("berth approve --to %s --role %s --digest %s --key KEY", to, m.Role, image))
+}
+
+// Next says how the role can approve, by the command that a person of it would run.
+func (m Missing) Next(command string) string {
 	switch {
 	case len(m.People) > 0:
 		command += "   # " + strings.Join(m.People, " or ")

@@ -3,6 +3,7 @@ package promote
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/errgroup"
@@ -258,9 +259,8 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 				out = append(out, plan.Refusal{Subject: subject, Reason: t.Reason, Next: j.candidate.Fresh})
 			}
 		}
-		name := j.component + " " + j.version.String()
-		out = append(out, asRefusal(j.verdict.Err(name, j.picked.desc.Digest, w.route.to))...)
 	}
+	out = append(out, unapproved(w)...)
 	if w.route.rule.Signed && p.Signer == nil && w.changes() {
 		out = append(out, plan.Refusal{
 			Subject: "environment " + w.route.to, Reason: "it wants the records of promotions to be signed",
@@ -268,6 +268,44 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 		})
 	}
 	return out, nil
+}
+
+// unapproved are the refusals for approvals that are missing. Where that is so of several images, one command for each
+// role approves them all.
+func unapproved(w *Work) []plan.Refusal {
+	var out []plan.Refusal
+	var next []string
+	for _, j := range w.jobs {
+		name := j.component + " " + j.version.String()
+		out = append(out, asRefusal(j.verdict.Err(name, j.picked.desc.Digest, w.route.to))...)
+		for _, m := range j.verdict.Missing {
+			step := m.Next("berth approve --to " + w.route.to + " --role " + m.Role + w.route.flags() + " --key KEY")
+			if !slices.Contains(next, step) {
+				next = append(next, step)
+			}
+		}
+	}
+	if len(out) > 1 {
+		for i := range out {
+			out[i].Next = strings.Join(next, "\n")
+		}
+	}
+	return out
+}
+
+// flags are those of a command that picks the same images.
+func (r route) flags() string {
+	var b strings.Builder
+	if r.Version != nil {
+		b.WriteString(" --version " + r.Version.String())
+	}
+	for _, name := range r.Components {
+		b.WriteString(" --component " + name)
+	}
+	for _, from := range r.From {
+		b.WriteString(" --from " + from)
+	}
+	return b.String()
 }
 
 // asRefusal turns a refusal that was made as an error into one of a plan.

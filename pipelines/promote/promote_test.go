@@ -210,7 +210,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"approvals that are missing": {
 			options: options{approvals: true}, built: k, request: to("staging"),
-			want: []string{"the approval is missing of: release-manager", "berth approve --to staging --role release-manager --digest sha256:"},
+			want: []string{"the approval is missing of: release-manager", "berth approve --to staging --role release-manager --key KEY   # Ann"},
 		},
 		"a released version of another image": {
 			built: cargo{version: "1.0.0", day: 2}, request: to("production"),
