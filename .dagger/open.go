@@ -19,8 +19,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
-	"github.com/berth-sh/berth/pipelines/sandbox"
 	"github.com/berth-sh/berth/pipelines/report"
+	"github.com/berth-sh/berth/pipelines/sandbox"
 )
 
 // serviceTimeout is how long a registry given as a service may take to answer for the first time.
