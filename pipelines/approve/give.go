@@ -93,8 +93,8 @@ func (r Rules) Speaker(key attest.PublicKey, role string) (name, asRole string, 
 	return name, role, nil
 }
 
-// Give approves an image in the repository that it would be promoted from, and where else it is. An approval of the same
-// person in the same role that lasts about as long is left as it is.
+// Give approves an image in the repository that it would be promoted from, and where else it is. An approval of the
+// same person in the same role that lasts about as long is left as it is.
 func (r Rules) Give(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {
@@ -137,8 +137,8 @@ func (r Rules) Give(
 	return out, err
 }
 
-// Revoke takes back the approvals of an image for the environment in a role, in the repository that it would be promoted
-// from and where else it is. There must be one, unless it was taken back before.
+// Revoke takes back the approvals of an image for the environment in a role, in the repository that it would be
+// promoted from and where else it is. There must be one, unless it was taken back before.
 func (r Rules) Revoke(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {

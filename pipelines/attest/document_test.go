@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/berth-sh/berth/pipelines/attest"
 )
@@ -124,6 +125,28 @@ func TestChangedEnvelopeIsNotSigned(t *testing.T) {
 		t.Errorf("no key: %v", err)
 	}
 }
+
+// A verifier that knows keys by their fingerprints, as sigstore's does, finds the one that signed.
+func TestOtherVerifiersAcceptTheSignature(t *testing.T) {
+	t.Parallel()
+	s := signer(t)
+	var e dsse.Envelope
+	if err := json.Unmarshal(sign(t, somewhere, approval(), s).Bytes(), &e); err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := dsse.NewEnvelopeVerifier(nameless{s.PublicKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verifier.Verify(t.Context(), &e); err != nil {
+		t.Error(err)
+	}
+}
+
+// nameless is a verifier that leaves the name of its key to the library.
+type nameless struct{ attest.PublicKey }
+
+func (nameless) KeyID() (string, error) { return "", nil }
 
 // A key without a hint is tried, as cosign writes none.
 func TestEnvelopeNeedsNoKeyID(t *testing.T) {

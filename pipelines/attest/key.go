@@ -9,11 +9,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
@@ -42,7 +42,8 @@ var (
 
 // PublicKey verifies signatures. Two keys are the same when their IDs are.
 type PublicKey struct {
-	// ID is "sha256:" and the hex digest of the key in its SubjectPublicKeyInfo form.
+	// ID is the key's fingerprint as SSH writes it, "SHA256:…". Envelopes name keys by it: tools that verify DSSE, such as
+	// those of sigstore, compute the same one, and would pass over a signature that names another.
 	ID string
 
 	key crypto.PublicKey
@@ -75,12 +76,11 @@ func newPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	default:
 		return PublicKey{}, fmt.Errorf("%w: it is a %T; use ECDSA on P-256 or Ed25519", ErrNoKey, key)
 	}
-	der, err := x509.MarshalPKIXPublicKey(key)
+	id, err := dsse.SHA256KeyID(key)
 	if err != nil {
 		return PublicKey{}, fmt.Errorf("%w: %w", ErrNoKey, err)
 	}
-	sum := sha256.Sum256(der)
-	return PublicKey{ID: "sha256:" + hex.EncodeToString(sum[:]), key: key}, nil
+	return PublicKey{ID: id, key: key}, nil
 }
 
 // Verify checks a signature over data. With KeyID and Public it makes the key a verifier of package dsse.

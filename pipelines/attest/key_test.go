@@ -80,7 +80,7 @@ func TestPairOfBerthIsThatOfCosign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if public.ID != s.PublicKey().ID || !strings.HasPrefix(public.ID, "sha256:") {
+	if public.ID != s.PublicKey().ID || !strings.HasPrefix(public.ID, "SHA256:") {
 		t.Errorf("the halves have the IDs %q and %q", public.ID, s.PublicKey().ID)
 	}
 }

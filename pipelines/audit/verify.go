@@ -320,6 +320,6 @@ func (v Verification) Err() error {
 		}
 	}
 	return fault.New(fault.Refused, Image{Name: v.Repository, Ref: v.Ref}.subject(),
-		"see what happened to it: berth audit; do not run it until that is explained",
+		"see what happened to it (berth audit), and do not run it until that is explained",
 		"it does not hold: %s", strings.Join(broken, "; "))
 }
