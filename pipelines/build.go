@@ -3,7 +3,6 @@ package pipelines
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -78,11 +77,10 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 	if err != nil {
 		return nil, nil, err
 	}
-	work, err := os.MkdirTemp("", "berth-build-")
+	work, release, err := scratch("berth-build-")
 	if err != nil {
-		return nil, nil, fault.New(fault.Failed, "", "set TMPDIR to a folder with room", "no temporary folder: %w", err)
+		return nil, nil, err
 	}
-	release = func() { _ = os.RemoveAll(work) }
 	b := builder{
 		pipeline: p, state: s, created: created, work: work,
 		static: image.Static(), toolchain: p.options.Toolchain, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -98,11 +97,11 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 		out.Outcome, out.Reason = OutcomeRefused, strings.ReplaceAll(err.Error(), "\n", "; ")
 		return out, nil
 	}
-	dir, err := os.MkdirTemp("", "berth-rehearsal-")
+	dir, release, err := scratch("berth-rehearsal-")
 	if err != nil {
-		return out, fault.New(fault.Failed, "", "set TMPDIR to a folder with room", "no temporary folder: %w", err)
+		return out, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer release()
 	box, err := p.Sandbox(filepath.Join(dir, "sandbox"))
 	if err != nil {
 		return out, err
