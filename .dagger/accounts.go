@@ -28,7 +28,11 @@ func (l logins) Credential(ctx context.Context, host string) (registry.Credentia
 		return registry.Credential{}, nil
 	}
 	text, err := plaintext(ctx, a.argument, a.secret)
-	return registry.Credential{Username: a.user, Password: strings.TrimSpace(text), Source: a.argument}, err
+	text = strings.TrimSpace(text)
+	if a.user == registry.GoogleTokenUser && registry.GoogleKey(text) {
+		a.user = registry.GoogleKeyUser
+	}
+	return registry.Credential{Username: a.user, Password: text, Source: a.argument}, err
 }
 
 // logins are the accounts of the constructor. Each is for the registries of its kind, and --password for the registry
@@ -66,7 +70,7 @@ func (a Accounts) ofKind(kind registry.Kind) account {
 	case registry.ECR:
 		return account{"--ecr-password", "AWS", a.EcrPassword}
 	case registry.GCR:
-		return account{"--gcr-token", "oauth2accesstoken", a.GcrToken}
+		return account{"--gcr-token", registry.GoogleTokenUser, a.GcrToken}
 	case registry.Quay:
 		return account{"--quay-token", a.QuayUsername, a.QuayToken}
 	default:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/smithy-go"
 )
 
 // chainTimeout bounds the search for credentials. A metadata service answers in milliseconds where there is one; a
@@ -49,6 +50,10 @@ func said(err error) string {
 	}
 	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
 		return "the credential_process of the AWS profile failed"
+	}
+	// The chain ends at the metadata service: its failure means that nothing before it had anything.
+	if last, ok := errors.AsType[*smithy.OperationError](err); ok && last.Service() == "ec2imds" {
+		return "no variables, no profile with a login, and no role of a machine"
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	if len(text) > noteLength {

@@ -98,12 +98,12 @@ func CheckForm(host string, c Credential) error {
 			"GHCR does not take fine-grained tokens")
 	case KindOf(host) != GCR:
 		return nil
-	case c.Username == GoogleKeyUser && !googleKey([]byte(c.Password)):
+	case c.Username == GoogleKeyUser && !GoogleKey(c.Password):
 		return wrong("give the whole JSON file of the key: berth … --username _json_key --password-stdin <key.json",
 			"the password is no key of a service account")
 	case c.Username == GoogleKeyUser64:
 		if key, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Password), "")); err != nil ||
-			!googleKey(key) {
+			!GoogleKey(string(key)) {
 			return wrong("give the JSON file of the key in base64, or as it is with --username "+GoogleKeyUser,
 				"the password is no key of a service account in base64")
 		}
@@ -111,11 +111,11 @@ func CheckForm(host string, c Credential) error {
 	return nil
 }
 
-// googleKey tells whether the text is the file of a service account's key.
-func googleKey(text []byte) bool {
+// GoogleKey tells whether a text is the file of a Google service account's key.
+func GoogleKey(text string) bool {
 	var key struct {
 		Type       string `json:"type"`
 		PrivateKey string `json:"private_key"`
 	}
-	return json.Unmarshal(text, &key) == nil && key.Type == "service_account" && key.PrivateKey != ""
+	return json.Unmarshal([]byte(text), &key) == nil && key.Type == "service_account" && key.PrivateKey != ""
 }
