@@ -36,6 +36,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
 	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
+	t.Run("the integration suite", func(t *testing.T) { l.suite(t) })
 	t.Run("the examples", func(t *testing.T) { l.examples(t, setting) })
 }
 
