@@ -68,6 +68,10 @@ docker-push: $(filter docker-login docker-build,$(MAKECMDGOALS)) ## Publish the 
 test: ## Run the tests of all modules
 	@$(call each,go test ./...)
 
+.PHONY: docker-test
+docker-test: docker-tools ## Build Dockerfiles with daemons that the tests start: as root, with docker.io, runc, busybox-static
+	@BERTH_DOCKER_TESTS=1 go test -count=1 -timeout 30m ./tests/dockerfile/
+
 .PHONY: race
 race: ## Run the tests of all modules with the race detector
 	@$(call each,go test -race ./...)

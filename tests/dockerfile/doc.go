@@ -3,6 +3,6 @@
 // network is needed. What was built is published, pulled and run by a Docker daemon, also started here.
 //
 // The daemons need root, runc, dockerd and a static busybox, as Debian packages them (docker.io, runc, busybox-static),
-// and .bin/buildkitd and .bin/docker-buildx from `make docker-tools`. What is missing is named by the test that is
-// skipped for it, and BERTH_DOCKER_TESTS=1 makes that a failure: CI sets it.
+// and .bin/buildkitd and .bin/docker-buildx from `make docker-tools`. As they take minutes,
+// they run only with BERTH_DOCKER_TESTS=1, which `make docker-test` and CI set; what is missing then fails them.
 package dockerfile
