@@ -162,7 +162,7 @@ func (p *Pipeline) stores(ctx context.Context, r RetentionRequest) ([]store, err
 			repository: repository, kind: p.Config.Registries[e.Registry].RegistryKind(),
 			remover: retention.Distribution{Repository: repository},
 		}
-		if r.OwnAPIs {
+		if r.OwnAPIs || s.kind == registry.ECR { // the sandbox has AWS's API
 			if err := p.ownAPI(ctx, &s); err != nil {
 				return nil, err
 			}

@@ -45,9 +45,10 @@ func writeAWS(w http.ResponseWriter, status int, body any) {
 
 // awsRequest has the members of all requests that are answered.
 type awsRequest struct {
-	RegistryID      string   `json:"registryId"`
-	RepositoryName  string   `json:"repositoryName"`
-	RepositoryNames []string `json:"repositoryNames"`
+	RegistryID      string       `json:"registryId"`
+	RepositoryName  string       `json:"repositoryName"`
+	RepositoryNames []string     `json:"repositoryNames"`
+	ImageIDs        []awsImageID `json:"imageIds"`
 	awsSettings
 }
 
@@ -136,6 +137,10 @@ func (s *Sandbox) serveECR(w http.ResponseWriter, r *http.Request, operation, re
 		s.describeRepositories(w, host, region, asked)
 	case "CreateRepository":
 		s.createECR(w, r, host, region, asked)
+	case "DescribeImages":
+		s.describeImages(w, host, asked)
+	case "BatchDeleteImage":
+		s.batchDeleteImage(w, r, host, asked)
 	default:
 		awsRefusal{"UnknownOperationException", "the sandbox knows no " + operation}.write(w)
 	}
