@@ -3,6 +3,8 @@ package build
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,5 +109,27 @@ func TestTranscript(t *testing.T) {
 	lines := strings.Split(long.Tail(cause).Error(), "\n")
 	if len(lines) != tailLines+1 || len(long.lines) != keptLines || len(lines[tailLines]) > longestLine {
 		t.Errorf("%d lines shown, %d kept", len(lines), len(long.lines))
+	}
+}
+
+func TestBuildxWithoutDocker(t *testing.T) {
+	t.Parallel()
+	b := NewBuildx([]string{"PATH=" + t.TempDir()})
+	if err := b.Ready(t.Context()); err == nil || err.Error() != "docker buildx: the docker program is not in PATH" {
+		t.Errorf("%v", err)
+	}
+}
+
+// A docker that knows no buildx, as Debian's, says so in its own words.
+func TestBuildxWithoutThePlugin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := NewBuildx([]string{"PATH=" + dir}).Ready(t.Context())
+	if err == nil || err.Error() != "docker buildx: docker: 'buildx' is not a docker command." {
+		t.Errorf("%v", err)
 	}
 }

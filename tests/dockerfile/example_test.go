@@ -33,49 +33,77 @@ func (l *lab) examples(t *testing.T, setting []string) {
 	l.do(t, l.root, nil, "git", "clone", "--quiet", "--no-hardlinks", ".", clone)
 	docker := l.startDocker(t)
 	env := append(l.environment(setting...), "DOCKER_HOST="+docker.address, "GIT_BRANCH=feature/test")
-	for config, hosts := range map[string]struct {
-		host  string
-		count int
-	}{
-		"examples/knative-lambda/berth.docker.yaml": {"ghcr.io", 3},
-		"examples/kubernaut/berth.docker.yaml":      {"quay.io", 14},
+	for _, e := range []example{
+		{"examples/knative-lambda/berth.docker.yaml", "knative-lambda-sidecar", 3},
+		{"examples/kubernaut/berth.docker.yaml", "gateway", 14},
 	} {
-		file := filepath.Join(clone, filepath.FromSlash(config))
-		text := strings.ReplaceAll(read(file), hosts.host+"/", l.registry+"/")
-		for _, kind := range []string{"kind: ghcr, ", "kind: quay, "} {
-			text = strings.ReplaceAll(text, kind, "")
+		l.local(t, filepath.Join(clone, filepath.FromSlash(e.config)))
+		l.commit(t, clone)
+		l.example(t, clone, env, e)
+	}
+}
+
+// example is a configuration that builds from Dockerfiles.
+type example struct {
+	config, first string
+	count         int
+}
+
+// local replaces the hosts of a configuration, and what says which kind of registry and whose accounts are there.
+func (l *lab) local(t *testing.T, file string) {
+	t.Helper()
+	text := strings.NewReplacer(
+		"ghcr.io/", l.registry+"/", "quay.io/", l.registry+"/", "kind: ghcr, ", "", "kind: quay, ", "",
+		", writers: [jordigilh+ci-builder]", "",
+	).Replace(read(file))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *lab) example(t *testing.T, clone string, env []string, e example) {
+	t.Helper()
+	// One component first: the others find the standard library compiled in the cache that all of them mount.
+	l.build(t, clone, env, "--config", e.config, "--builder", "buildkit", "--component", e.first)
+	var receipt publish.Receipt
+	out := l.do(t, clone, env, l.berth, "publish", "--config", e.config, "--env", "dev", "--builder", "buildkit", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &receipt); err != nil {
+		t.Fatal(err)
+	}
+	if len(receipt.Images) != e.count {
+		t.Errorf("%s: %d images", e.config, len(receipt.Images))
+	}
+	digests := map[string]string{}
+	for _, x := range l.build(t, clone, env, "--config", e.config, "--env", "dev", "--builder", "docker", "--load") {
+		digests[x.Component] = x.Digest
+	}
+	for _, x := range receipt.Images {
+		if digests[x.Component] != x.Digest {
+			t.Errorf("%s: BuildKit gives %s, docker buildx %s", x.Component, x.Digest, digests[x.Component])
 		}
-		text = strings.ReplaceAll(text, ", writers: [jordigilh+ci-builder]", "") // this registry has no accounts
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+		l.runs(t, clone, env, x, receipt.Commit)
+	}
+}
+
+// runs has Docker look for every tag that was loaded, and pull and run the same image.
+func (l *lab) runs(t *testing.T, clone string, env []string, x publish.Image, commit string) {
+	t.Helper()
+	id := func(reference string) string {
+		return l.do(t, clone, env, "docker", "image", "inspect", "--format", "{{.Id}}", reference)
+	}
+	reference := x.Repository + ":" + x.Tags[0].Name
+	loaded := id(reference)
+	for _, tag := range x.Tags {
+		if other := id(x.Repository + ":" + tag.Name); other != loaded {
+			t.Errorf("%s:%s is %s, not %s", x.Repository, tag.Name, other, loaded)
 		}
 	}
-	l.commit(t, clone)
-	for config, count := range map[string]int{
-		"examples/knative-lambda/berth.docker.yaml": 3, "examples/kubernaut/berth.docker.yaml": 14,
-	} {
-		var receipt publish.Receipt
-		out := l.do(t, clone, env, l.berth, "publish", "--config", config, "--env", "dev", "--builder", "buildkit", "--format", "json")
-		if err := json.Unmarshal([]byte(out), &receipt); err != nil {
-			t.Fatal(err)
-		}
-		if len(receipt.Images) != count {
-			t.Errorf("%s: %d images", config, len(receipt.Images))
-		}
-		digests := map[string]string{}
-		for _, x := range l.build(t, clone, env, "--config", config, "--builder", "docker") {
-			digests[x.Component] = x.Digest
-		}
-		for _, x := range receipt.Images {
-			if digests[x.Component] != x.Digest {
-				t.Errorf("%s: BuildKit gives %s, docker buildx %s", x.Component, x.Digest, digests[x.Component])
-			}
-			reference := x.Repository + ":" + x.Tags[0].Name
-			l.do(t, clone, env, "docker", "pull", "--quiet", reference)
-			said := l.do(t, clone, env, "docker", "run", "--rm", "--network", "none", reference, "--version")
-			if !strings.Contains(said, receipt.Commit[:7]) {
-				t.Errorf("%s says %q, not its commit %s", x.Component, said, receipt.Commit)
-			}
-		}
+	l.do(t, clone, env, "docker", "image", "rm", "--force", strings.TrimSpace(loaded))
+	l.do(t, clone, env, "docker", "pull", "--quiet", reference)
+	if pulled := id(reference); pulled != loaded {
+		t.Errorf("%s was loaded as %s and pulled as %s", reference, loaded, pulled)
+	}
+	if said := l.do(t, clone, env, "docker", "run", "--rm", "--network", "none", reference, "--version"); !strings.Contains(said, commit[:7]) {
+		t.Errorf("%s says %q, not its commit %s", x.Component, said, commit)
 	}
 }
