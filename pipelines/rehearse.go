@@ -25,6 +25,9 @@ type Outcome string
 const (
 	// OutcomePublished environments took all images, and a second publish sent nothing.
 	OutcomePublished Outcome = "published"
+	// OutcomePromoted environments took all images from the environment that their rule names, and a second promotion
+	// changed nothing.
+	OutcomePromoted Outcome = "promoted"
 	// OutcomeRefused environments do not accept this git ref, as they should say.
 	OutcomeRefused Outcome = "refused"
 	// OutcomeSkipped environments could not be rehearsed, for example because a variable is not set.
@@ -88,6 +91,9 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 	out = Rehearsed{
 		Environment: r.Environment, Registry: p.Config.Environments[r.Environment].Registry, Tags: []string{},
 	}
+	// Images come to an environment with promotions from the first one on its road.
+	road := p.roadTo(r.Environment)
+	r.Environment = road[0]
 	pl, err := p.Plan(ctx, r)
 	if err != nil {
 		out.Outcome, out.Reason = OutcomeSkipped, err.Error()
@@ -95,6 +101,10 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 	}
 	if err := pl.Err(); err != nil {
 		out.Outcome, out.Reason = OutcomeRefused, strings.ReplaceAll(err.Error(), "\n", "; ")
+		return out, nil
+	}
+	if len(road) > 1 && pl.Dirty {
+		out.Outcome, out.Reason = OutcomeSkipped, "uncommitted work is not promoted"
 		return out, nil
 	}
 	dir, release, err := scratch("berth-rehearsal-")
@@ -107,17 +117,7 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 		return out, err
 	}
 	defer func() { err = errors.Join(err, box.Close()) }()
-	// Whoever may write for real may in the rehearsal: the account is not what is rehearsed.
-	account := registry.Credential{Username: sandbox.Username, Password: sandbox.Password, Source: "rehearsal"}
-	if len(pl.Writers) > 0 {
-		account.Username = pl.Writers[0]
-	}
-	client := registry.NewClient(registry.Options{
-		Transport:   box.Transport(),
-		Credentials: registry.NewCredentials(registry.Explicit{"": account}),
-		Kind:        p.kindOf,
-		UserAgent:   p.options.Registry.UserAgent,
-	})
+	client := p.rehearsalClient(box, road[0])
 	missing := p.missingRepositories(pl, SandboxRepositories(box))
 	if err := p.publishTwice(ctx, p.publisher(client, missing), missing, pl, images); err != nil {
 		return out, err
@@ -127,7 +127,26 @@ func (p *Pipeline) rehearse(ctx context.Context, r plan.Request, images []image.
 	for _, tag := range pl.Images[0].Tags {
 		out.Tags = append(out.Tags, tag.Name)
 	}
+	for _, to := range road[1:] {
+		if err := p.promoteTwice(ctx, box, to, r.Components, &out); err != nil {
+			return out, err
+		}
+	}
 	return out, nil
+}
+
+// rehearsalClient reaches a sandbox as whoever may write to the environment for real: the account is not rehearsed.
+func (p *Pipeline) rehearsalClient(box *sandbox.Sandbox, environment string) *registry.Client {
+	account := registry.Credential{Username: sandbox.Username, Password: sandbox.Password, Source: "rehearsal"}
+	if writers := p.Config.WritersOf(environment); len(writers) > 0 {
+		account.Username = writers[0]
+	}
+	return registry.NewClient(registry.Options{
+		Transport:   box.Transport(),
+		Credentials: registry.NewCredentials(registry.Explicit{"": account}),
+		Kind:        p.kindOf,
+		UserAgent:   p.options.Registry.UserAgent,
+	})
 }
 
 func (p *Pipeline) publishTwice(

@@ -7,12 +7,13 @@ import (
 func rehearseCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rehearse",
-		Short: "Publish to every environment in registries that exist for the rehearsal only",
-		Long: `Publish to every environment in registries that exist for the rehearsal only.
+		Short: "Publish and promote to every environment in registries that exist for the rehearsal only",
+		Long: `Publish to every environment in registries that exist for the rehearsal only, and promote where berth.yaml says so.
 
 The images are built once and published to each environment that accepts this git ref, twice, into embedded
-registries with the habits of their kind. It fails when a publish fails or the second one sends anything.
-Environments that refuse the git ref say why.`,
+registries with the habits of their kind. To an environment with promotions they come by its road, twice as well and
+without asking for approvals. It fails when a step fails or the second one changes anything. Environments that refuse
+the git ref say why.`,
 		Example: `  berth rehearse
   GIT_BRANCH=main berth rehearse      # as the release branch would`,
 		Args: noArgs,
