@@ -113,7 +113,7 @@ func (a *app) approve(cmd *cobra.Command, f approveFlags) error {
 	if err != nil {
 		return err
 	}
-	signer, err := a.signer(f.key)
+	signer, err := a.signer(cmd.Context(), f.key)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +31,8 @@ other's keys. Its password comes from BERTH_KEY_PASSWORD or COSIGN_PASSWORD, or 
 No file is replaced. Keep NAME.key to yourself, commit NAME.pub, and list it in berth.yaml.`,
 		Example: `  berth key generate --output ada`,
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.generateKey(output)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.generateKey(cmd.Context(), output)
 		},
 	}
 	generate.Flags().StringVar(&output, "output", "berth", "name of the pair: NAME.key and NAME.pub are written")
@@ -45,7 +46,7 @@ type madeKey struct {
 	Public  string `json:"public"`
 }
 
-func (a *app) generateKey(name string) error {
+func (a *app) generateKey(ctx context.Context, name string) error {
 	made := madeKey{Private: a.path(name + ".key"), Public: a.path(name + ".pub")}
 	for _, file := range []string{made.Private, made.Public} {
 		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +54,7 @@ func (a *app) generateKey(name string) error {
 				"the file exists already")
 		}
 	}
-	password, err := a.newPassword(made.Private)
+	password, err := a.newPassword(ctx, made.Private)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (a *app) generateKey(name string) error {
 		return errors.Join(err, os.Remove(made.Private))
 	}
 	return a.show(made, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "wrote %s (keep it to yourself) and %s (commit it)\nin berth.yaml:\n"+
+		_, err := fmt.Fprintf(w, "wrote %s (keep it to yourself, out of git) and %s (commit it)\nin berth.yaml:\n"+
 			"approvers:\n  - {name: YOUR NAME, role: ROLE, key: %s}\n",
 			made.Private, made.Public, filepath.ToSlash(name+".pub"))
 		return err
@@ -94,7 +95,7 @@ func writeNew(file string, data []byte, mode fs.FileMode) error {
 const fromEnvironment = "env://"
 
 // signer opens the key that --key names: a file, or a variable as env://NAME. "" is no key.
-func (a *app) signer(name string) (*attest.Signer, error) {
+func (a *app) signer(ctx context.Context, name string) (*attest.Signer, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // no key is an answer: what is not signed has no signer
 	}
@@ -104,17 +105,17 @@ func (a *app) signer(name string) (*attest.Signer, error) {
 			return nil, fault.New(fault.Usage, "--key "+name, "set it to the private key in PEM",
 				"the environment variable %s is not set", variable)
 		}
-		return pipelines.Signer("--key "+name, []byte(pem), a.keyPassword("--key "+name))
+		return pipelines.Signer("--key "+name, []byte(pem), a.keyPassword(ctx, "--key "+name))
 	}
 	pem, err := os.ReadFile(a.path(name))
 	if err != nil {
 		return nil, fault.New(fault.Usage, "--key "+name, "make one: berth key generate", "cannot read the key: %w", err)
 	}
-	return pipelines.Signer("--key "+name, pem, a.keyPassword("--key "+name))
+	return pipelines.Signer("--key "+name, pem, a.keyPassword(ctx, "--key "+name))
 }
 
 // keyPassword gives the password of a private key: from the environment, or from a person at a terminal.
-func (a *app) keyPassword(subject string) attest.Password {
+func (a *app) keyPassword(ctx context.Context, subject string) attest.Password {
 	return func() ([]byte, error) {
 		if word, ok := a.passwordVariable(); ok {
 			return word, nil
@@ -123,12 +124,12 @@ func (a *app) keyPassword(subject string) attest.Password {
 			return nil, fault.New(fault.Credentials, subject, "set BERTH_KEY_PASSWORD (or COSIGN_PASSWORD)",
 				"the key has a password, and there is no terminal to ask for it")
 		}
-		return a.ask("password of " + subject + ": ")
+		return a.ask(ctx, "password of "+subject+": ")
 	}
 }
 
 // newPassword is the password of a key that is made, asked for twice.
-func (a *app) newPassword(file string) ([]byte, error) {
+func (a *app) newPassword(ctx context.Context, file string) ([]byte, error) {
 	if word, ok := a.passwordVariable(); ok {
 		return word, nil
 	}
@@ -136,11 +137,11 @@ func (a *app) newPassword(file string) ([]byte, error) {
 		return nil, fault.New(fault.Credentials, file, "set BERTH_KEY_PASSWORD; an empty one is a choice as well",
 			"the key needs a password, and there is no terminal to ask for it")
 	}
-	first, err := a.ask("password for " + file + " (empty for none): ")
+	first, err := a.ask(ctx, "password for "+file+" (empty for none): ")
 	if err != nil {
 		return nil, err
 	}
-	again, err := a.ask("again: ")
+	again, err := a.ask(ctx, "again: ")
 	if err == nil && !bytes.Equal(first, again) {
 		err = fault.New(fault.Usage, file, "run the same command again", "the two passwords differ")
 	}
@@ -167,13 +168,32 @@ func (a *app) terminal() (fd int, ok bool) {
 	return fd, term.IsTerminal(fd)
 }
 
-func (a *app) ask(prompt string) ([]byte, error) {
+// ask reads a password that nobody can see. Ctrl-C ends it, and leaves the terminal as it was.
+func (a *app) ask(ctx context.Context, prompt string) ([]byte, error) {
 	fd, _ := a.terminal()
-	_, _ = fmt.Fprint(a.process.Stderr, prompt)
-	word, err := term.ReadPassword(fd)
-	_, _ = fmt.Fprintln(a.process.Stderr)
+	before, err := term.GetState(fd)
 	if err != nil {
-		return nil, fault.New(fault.Credentials, "the key's password", "set BERTH_KEY_PASSWORD", "cannot read it: %w", err)
+		return nil, fault.New(fault.Credentials, "the key's password", "set BERTH_KEY_PASSWORD", "cannot ask for it: %w", err)
 	}
-	return word, nil
+	_, _ = fmt.Fprint(a.process.Stderr, prompt)
+	defer func() { _, _ = fmt.Fprintln(a.process.Stderr) }()
+	type answer struct {
+		word []byte
+		err  error
+	}
+	given := make(chan answer, 1)
+	go func() { // reading a terminal cannot be interrupted; what is left reading ends with the process
+		word, err := term.ReadPassword(fd)
+		given <- answer{word, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	case got := <-given:
+		if got.err != nil {
+			return nil, fault.New(fault.Credentials, "the key's password", "set BERTH_KEY_PASSWORD",
+				"cannot read it: %w", got.err)
+		}
+		return got.word, nil
+	}
 }

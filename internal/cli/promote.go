@@ -75,7 +75,7 @@ func (a *app) promote(cmd *cobra.Command, f promoteFlags) error {
 		return err
 	}
 	request.CIApprovals = f.ci
-	if request.Signer, err = a.signer(f.key); err != nil {
+	if request.Signer, err = a.signer(cmd.Context(), f.key); err != nil {
 		return err
 	}
 	a.flags.env = request.To // a password that is given is for the target

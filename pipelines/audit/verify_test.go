@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
 
 	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/audit"
@@ -249,5 +252,55 @@ func TestLayoutHoldsUntilItIsChanged(t *testing.T) {
 	}
 	if _, err := audit.OpenLayout(t.Context(), t.TempDir()); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("no layout: %v", err)
+	}
+}
+
+// Tools that know no list of referrers keep it in an index that is named sha256-<digest>. It counts the same, and is no
+// image itself.
+func TestLayoutWithFallbackTag(t *testing.T) {
+	t.Parallel()
+	w := released(t, "ci")
+	dir := filepath.Join(t.TempDir(), "layout")
+	if err := audit.Save(t.Context(), w.image, w.root.Digest, dir, "gateway"); err != nil {
+		t.Fatal(err)
+	}
+	attached, err := w.repository.Referrers(t.Context(), w.root.Digest.String(), "")
+	if err != nil || len(attached) != 3 {
+		t.Fatalf("%d attached, %v", len(attached), err)
+	}
+	index := func(manifests ...ocispec.Descriptor) []byte {
+		body, err := json.Marshal(ocispec.Index{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: manifests,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	list := index(attached...)
+	listed := content.NewDescriptorFromBytes(ocispec.MediaTypeImageIndex, list)
+	listed.Annotations = map[string]string{ocispec.AnnotationRefName: "sha256-" + w.root.Digest.Encoded()}
+	root := w.root
+	root.Annotations = map[string]string{ocispec.AnnotationRefName: "gateway"}
+	for file, body := range map[string][]byte{
+		"blobs/sha256/" + listed.Digest.Encoded(): list, ocispec.ImageIndexFile: index(root, listed),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := audit.OpenLayout(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := l.Images(t.Context())
+	if diff := cmp.Diff([]string{"gateway"}, images); diff != "" || err != nil {
+		t.Errorf("images (-want +got):\n%s%v", diff, err)
+	}
+	wanted := w.wanted()
+	wanted.Repository, wanted.Signed = "", true
+	v, err := audit.Verify(t.Context(), audit.Image{Name: dir, Ref: "gateway", Source: l}, w.ring, wanted)
+	if err != nil || !v.Holds {
+		t.Errorf("%v, %v", err, broken(v))
 	}
 }
