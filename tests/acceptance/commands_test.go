@@ -22,6 +22,7 @@ func commands() map[string]command {
 		"serve": serve, "get": get, "interrupt": interrupt,
 		"plant": plant, "quietly": quietly, "clean": clean,
 		"registries": registries, "requests": requests,
+		"helm": helm,
 	}
 	for name, run := range all {
 		all[name] = func(ts *testscript.TestScript, neg bool, args []string) {

@@ -63,6 +63,14 @@ func environment(t *testing.T) []string {
 	return env
 }
 
+// berthHelm builds the program that renders charts, in the work tree, where it is built anyway.
+func berthHelm(t *testing.T) string {
+	t.Helper()
+	top := strings.TrimSpace(output(t, ".", nil, "git", "rev-parse", "--show-toplevel"))
+	output(t, top, nil, "make", "--no-print-directory", "build-helm")
+	return filepath.Join(top, ".bin", "berth-helm")
+}
+
 func output(t *testing.T, dir string, env []string, name string, arguments ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), name, arguments...)
@@ -113,13 +121,18 @@ func rewrite(t *testing.T, path, pattern, replacement string) {
 func TestSeeds(t *testing.T) {
 	t.Parallel()
 	dir, env := repository(t)
+	env = append(env, "BERTH_HELM="+berthHelm(t))
 	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// In the document's order; the last one commits and tags.
 	for _, seed := range []struct{ file, function string }{
+		{"story2.sh", "test_local_uses_ghcr"},
+		{"story2.sh", "test_prd_uses_ecr"},
+		{"story2.sh", "test_image_pull_secrets"},
 		{"story2.sh", "test_cicd_registry_selection"},
+		{"story2.sh", "test_environment_based_deployment"},
 		{"story3.sh", "test_main_branch_tagging"},
 		{"story3.sh", "test_develop_branch_tagging"},
 		{"story3.sh", "test_feature_branch_tagging"},
