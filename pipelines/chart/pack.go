@@ -108,5 +108,8 @@ func tarball(files []wire.File) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	return out.Bytes(), errors.Join(w.Close(), zip.Close())
+	if err := errors.Join(w.Close(), zip.Close()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
