@@ -209,11 +209,14 @@ func TestTemplateBranches(t *testing.T) {
 		"secret of the chart": {
 			[]string{"pullSecret.create=true", "pullSecret.username=u", "pullSecret.password=p", "imagePullSecrets[0].name=s1"},
 			with("Secret"),
-			[]string{"- name: s1", "- name: knative-lambda-builder-pull", "type: kubernetes.io/dockerconfigjson"}, nil,
+			[]string{"- name: s1", "- name: knative-lambda-builder-pull", "type: kubernetes.io/dockerconfigjson"},
+			nil,
 		},
 		"named secret of the chart": {
 			[]string{"pullSecret.create=true", "pullSecret.username=u", "pullSecret.password=p", "pullSecret.name=mine", "imagePullSecrets[0].name=mine"},
-			with("Secret"), []string{"name: mine"}, []string{"builder-pull"},
+			with("Secret"),
+			[]string{"name: mine"},
+			[]string{"builder-pull"},
 		},
 		"no sidecar":               {[]string{"sidecar.enabled=false"}, base, nil, []string{"knative-lambda-sidecar", "volumes:"}},
 		"no pusher":                {[]string{"metricsPusher.enabled=false"}, base, nil, []string{"metrics-pusher"}},
@@ -233,7 +236,8 @@ func TestTemplateBranches(t *testing.T) {
 		"pods": {
 			[]string{"podAnnotations.a=b", "podLabels.c=d", "nodeSelector.e=f", "tolerations[0].operator=Exists", "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].key=metadata.name", "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].operator=Exists", "priorityClassName=high"},
 			base,
-			[]string{"a: b", "c: d", "e: f", "operator: Exists", "nodeAffinity", "priorityClassName: high"}, nil,
+			[]string{"a: b", "c: d", "e: f", "operator: Exists", "nodeAffinity", "priorityClassName: high"},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

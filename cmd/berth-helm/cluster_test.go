@@ -76,19 +76,23 @@ func TestReasons(t *testing.T) {
 		want   []string
 	}{
 		"pull refused": {
-			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("web", image, "ImagePullBackOff", "Back-off")}}, why,
+			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("web", image, "ImagePullBackOff", "Back-off")}},
+			why,
 			[]string{"pod p, container web: ImagePullBackOff " + image + ": " + why},
 		},
 		"pull refused, event gone": {
-			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("web", image, "ErrImagePull", "401")}}, "",
+			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("web", image, "ErrImagePull", "401")}},
+			"",
 			[]string{"pod p, container web: ErrImagePull " + image + ": 401"},
 		},
 		"another image's event": {
 			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{waiting("web", image, "ErrImagePull", "401")}},
-			`Failed to pull image "x": 500`, []string{"pod p, container web: ErrImagePull " + image + ": 401"},
+			`Failed to pull image "x": 500`,
+			[]string{"pod p, container web: ErrImagePull " + image + ": 401"},
 		},
 		"crash": {
-			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{crash}}, "",
+			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{crash}},
+			"",
 			[]string{"pod p, container web: CrashLoopBackOff " + image + ": ended with exit code 2 (Error): no config"},
 		},
 		"init container": {

@@ -54,15 +54,18 @@ func TestOtherShapes(t *testing.T) {
 		},
 		"a full string": {
 			"{{ .Values.image | quote }}", "image: old\n",
-			[]wire.Value{{Path: "image", JSON: `"quay.io/kubernaut/web@` + digestA + `"`}}, "quay.io/kubernaut/web@" + digestA,
+			[]wire.Value{{Path: "image", JSON: `"quay.io/kubernaut/web@` + digestA + `"`}},
+			"quay.io/kubernaut/web@" + digestA,
 		},
 		"an item of a list": {
 			"{{ (index .Values.images 1).ref | quote }}", "",
-			[]wire.Value{{Path: "images[1].ref", JSON: `"quay.io/b:1"`}}, "quay.io/b:1",
+			[]wire.Value{{Path: "images[1].ref", JSON: `"quay.io/b:1"`}},
+			"quay.io/b:1",
 		},
 		"a key with a dot": {
 			`{{ index .Values "web.image" | quote }}`, "web.image: old\n",
-			[]wire.Value{{Path: `web\.image`, JSON: `"quay.io/b:2"`}}, "quay.io/b:2",
+			[]wire.Value{{Path: `web\.image`, JSON: `"quay.io/b:2"`}},
+			"quay.io/b:2",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -89,9 +89,14 @@ func TestSettings(t *testing.T) {
 	}
 	with := []Setting{
 		always[0],
-		{"global.env", "prd-1.2.3"}, always[1], always[2], {"global.image.tag", "v1.2.3"},
-		always[3], always[4], {"images[0].digest", digestAPI}, always[5],
-		{"web.image", "quay.io/kubernaut/web@" + digestWeb}, always[6],
+		{"global.env", "prd-1.2.3"},
+		always[1], always[2],
+		{"global.image.tag", "v1.2.3"},
+		always[3], always[4],
+		{"images[0].digest", digestAPI},
+		always[5],
+		{"web.image", "quay.io/kubernaut/web@" + digestWeb},
+		always[6],
 	}
 	if diff := cmp.Diff(with, got); diff != "" {
 		t.Errorf("with a receipt (-want +got):\n%s", diff)
