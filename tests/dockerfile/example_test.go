@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,10 +17,8 @@ func (l *lab) startDocker(t *testing.T) *daemon {
 	dir := t.TempDir()
 	t.Cleanup(func() { unmount(dir) })
 	address := "unix://" + filepath.Join(dir, "s")
-	ready := func() error {
-		_, err := os.Stat(filepath.Join(dir, "s"))
-		return err
-	}
+	// The socket is there before anybody listens.
+	ready := func() error { return exec.CommandContext(t.Context(), "docker", "--host", address, "info").Run() }
 	return start(t, "dockerd", filepath.Join(dir, "log"), address, ready,
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--host", address,
 		"--pidfile", filepath.Join(dir, "pid"), "--iptables=false", "--ip6tables=false", "--bridge=none",
