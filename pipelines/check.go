@@ -22,8 +22,8 @@ type Checked struct {
 	Unset []string `json:"unset"`
 }
 
-// Check finds what opening the project did not: parts that contradict each other, Dockerfiles that are missing, wrong, or
-// built on what the policy does not allow, and version files that are missing, hold no version, or disagree.
+// Check finds what opening the project did not: parts that contradict each other, Dockerfiles that are missing, wrong,
+// or built on what the policy does not allow, and version files that are missing, hold no version, or disagree.
 func (p *Pipeline) Check() (Checked, error) {
 	out := Checked{
 		File:         p.Config.Where(),

@@ -179,7 +179,7 @@ func (s *Sandbox) deleteManifest(r *http.Request, host, repository, reference st
 		host: host, folder: host, kind: s.options.Kinds(host), repository: repository, endpoint: "manifests",
 		target: reference,
 	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodDelete,
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodDelete, //nolint:gosec // it never leaves the process
 		"/v2/"+host+"/"+repository+"/manifests/"+reference, http.NoBody)
 	if err != nil {
 		return
