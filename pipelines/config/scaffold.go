@@ -32,8 +32,8 @@ type ScaffoldOptions struct {
 	Source string
 }
 
-// Scaffold writes a first configuration for a folder tree: Go main packages become components, and what this release
-// does not build or nobody deploys is proposed in comments. The text is a valid configuration.
+// Scaffold writes a first configuration for a folder tree: Go main packages and Dockerfiles become components, and what
+// is probably not deployed, or built twice, is proposed in comments. The text is a valid configuration.
 func Scaffold(tree fs.FS, o ScaffoldOptions) ([]byte, error) {
 	o.Project = slug(o.Project)
 	components, versionFile, err := scan(tree, o.Project)
@@ -96,9 +96,12 @@ func scan(tree fs.FS, project string) (components []found, versionFile string, e
 	}
 	for _, file := range dockerfiles {
 		if !slices.Contains(mains, path.Dir(file)) {
+			dir, aside := path.Dir(file), ""
+			if slices.ContainsFunc(mains, func(m string) bool { return dir == "." || strings.HasPrefix(m, dir+"/") }) {
+				aside = "probably of the Go programs above"
+			}
 			components = append(components, found{
-				name: unique(names, path.Dir(file), project), dockerfile: file, dir: path.Dir(file),
-				aside: "not built by this release",
+				name: unique(names, dir, project), dockerfile: file, dir: dir, aside: aside,
 			})
 		}
 	}

@@ -55,8 +55,12 @@ func TestScaffoldFindsComponents(t *testing.T) {
 		"a module's name": {
 			tree("go.mod=module github.com/acme/shop\n", "main.go"), "git", map[string]config.Component{"shop": goAt(".", ".")},
 		},
-		"a Dockerfile beside a main is only proposed": {
-			tree("go.mod", "cmd/a/main.go", "legacy/Dockerfile"), "git", map[string]config.Component{"a": goAt(".", "./cmd/a")},
+		"a Dockerfile above a main is only proposed": {
+			tree("go.mod", "cmd/a/main.go", "cmd/Dockerfile", "Dockerfile"), "git", map[string]config.Component{"a": goAt(".", "./cmd/a")},
+		},
+		"a Dockerfile of something else": {
+			tree("go.mod", "cmd/a/main.go", "legacy/Dockerfile"), "git",
+			map[string]config.Component{"a": goAt(".", "./cmd/a"), "legacy": dockerAt("legacy", "legacy/Dockerfile")},
 		},
 		"the same name": {
 			tree("a/go.mod", "a/cmd/web/main.go", "b/go.mod", "b/cmd/web/main.go", "c/go.mod", "c/cmd/web/main.go"), "git",

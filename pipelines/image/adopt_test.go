@@ -222,3 +222,27 @@ func TestAdoptOddConfigurations(t *testing.T) {
 		}
 	}
 }
+
+func FuzzAdopt(f *testing.F) {
+	for _, seed := range []string{
+		configFor("amd64"), `{"architecture":"amd64","os":"linux","config":null,"history":[null]}`, `{"architecture":"amd64","os":"linux","config":{"Labels":{"a":"b"}}}`, `[]`,
+	} {
+		f.Add(seed)
+	}
+	amd64 := []ocispec.Platform{{OS: "linux", Architecture: "amd64"}}
+	f.Fuzz(func(t *testing.T, config string) {
+		l := newLayoutDir(t)
+		dir := l.write(l.image(config, "x"))
+		x, err := image.Adopt(t.Context(), adoptSpec(), amd64, dir)
+		if err != nil {
+			return
+		}
+		again, err := image.Adopt(t.Context(), adoptSpec(), amd64, dir)
+		if err != nil || again.Descriptor.Digest != x.Descriptor.Digest {
+			t.Fatalf("%v, %s and %s", err, x.Descriptor.Digest, again.Descriptor.Digest)
+		}
+		if _, c := parts(t, x, 0); c.Config.Labels["team"] != "harbour" {
+			t.Fatalf("%+v", c)
+		}
+	})
+}
