@@ -113,17 +113,33 @@ func plaintext(ctx context.Context, argument string, secret *dagger.Secret) (str
 	return text, nil
 }
 
-// buildSecret reads the secret that was given as env:NAME: a function does not see the caller's environment.
-func (a Accounts) buildSecret(ctx context.Context, variable string) (plaintext string, ok bool, err error) {
+// buildSecrets are secrets of builds, by the variables that berth.yaml names: a function does not see the caller's.
+type buildSecrets map[string]*dagger.Secret
+
+// forBuilds are the secrets that were given as env:NAME.
+func (a Accounts) forBuilds(ctx context.Context) (buildSecrets, error) {
+	out := buildSecrets{}
 	for _, s := range a.BuildSecrets {
 		uri, err := s.URI(ctx)
 		if err != nil {
-			return "", false, err
+			return nil, err
 		}
-		if uri == "env://"+variable {
-			plaintext, err = s.Plaintext(ctx)
-			return plaintext, err == nil, err
+		name, ok := strings.CutPrefix(uri, "env://")
+		if !ok {
+			return nil, fault.New(fault.Usage, "--build-secrets", "give each as env:NAME, with the NAME that berth.yaml has",
+				"%s does not come from a variable", uri)
 		}
+		out[name] = s
 	}
-	return "", false, nil
+	return out, nil
+}
+
+func (s buildSecrets) has(variable string) bool { return s[variable] != nil }
+
+func (s buildSecrets) read(ctx context.Context, variable string) (text string, ok bool, err error) {
+	if !s.has(variable) {
+		return "", false, nil
+	}
+	text, err = plaintext(ctx, "--build-secrets env:"+variable, s[variable])
+	return text, err == nil, err
 }

@@ -252,6 +252,174 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Berth":
 		switch fnName {
+		case "Approvals":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var to string
+			if inputArgs["to"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["to"]), &to)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg to", err))
+				}
+			}
+			var release string
+			if inputArgs["release"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["release"]), &release)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg release", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Approvals(&parent, ctx, to, release, components, format)
+		case "Approve":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var to string
+			if inputArgs["to"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["to"]), &to)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg to", err))
+				}
+			}
+			var key *dagger.Secret
+			if inputArgs["key"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["key"]), &key)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg key", err))
+				}
+			}
+			var keyPassword *dagger.Secret
+			if inputArgs["keyPassword"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["keyPassword"]), &keyPassword)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg keyPassword", err))
+				}
+			}
+			var role string
+			if inputArgs["role"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["role"]), &role)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg role", err))
+				}
+			}
+			var release string
+			if inputArgs["release"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["release"]), &release)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg release", err))
+				}
+			}
+			var digest string
+			if inputArgs["digest"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["digest"]), &digest)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg digest", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var days int
+			if inputArgs["days"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["days"]), &days)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg days", err))
+				}
+			}
+			var comment string
+			if inputArgs["comment"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["comment"]), &comment)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg comment", err))
+				}
+			}
+			var revoke bool
+			if inputArgs["revoke"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["revoke"]), &revoke)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg revoke", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Approve(&parent, ctx, to, key, keyPassword, role, release, digest, components, days, comment, revoke, format)
+		case "Audit":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var refs []string
+			if inputArgs["refs"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["refs"]), &refs)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg refs", err))
+				}
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var release string
+			if inputArgs["release"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["release"]), &release)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg release", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Audit(&parent, ctx, refs, env, components, release, format)
+		case "Board":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Berth).Board(&parent, ctx)
 		case "Build":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -371,6 +539,83 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Plan(&parent, ctx, env, components, platforms, format)
+		case "Promote":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var to string
+			if inputArgs["to"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["to"]), &to)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg to", err))
+				}
+			}
+			var release string
+			if inputArgs["release"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["release"]), &release)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg release", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var from []string
+			if inputArgs["from"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["from"]), &from)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg from", err))
+				}
+			}
+			var rollback bool
+			if inputArgs["rollback"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["rollback"]), &rollback)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rollback", err))
+				}
+			}
+			var dryRun bool
+			if inputArgs["dryRun"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dryRun"]), &dryRun)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dryRun", err))
+				}
+			}
+			var key *dagger.Secret
+			if inputArgs["key"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["key"]), &key)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg key", err))
+				}
+			}
+			var keyPassword *dagger.Secret
+			if inputArgs["keyPassword"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["keyPassword"]), &keyPassword)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg keyPassword", err))
+				}
+			}
+			var ciApprovals []string
+			if inputArgs["ciApprovals"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ciApprovals"]), &ciApprovals)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ciApprovals", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Promote(&parent, ctx, to, release, components, from, rollback, dryRun, key, keyPassword, ciApprovals, format)
 		case "Publish":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -448,6 +693,90 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Rehearse(&parent, ctx, format)
+		case "Retention":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var apply bool
+			if inputArgs["apply"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["apply"]), &apply)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg apply", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var inUse *dagger.File
+			if inputArgs["inUse"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["inUse"]), &inUse)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg inUse", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Retention(&parent, ctx, env, apply, components, inUse, format)
+		case "RetentionPolicy":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			return (*Berth).RetentionPolicy(&parent, ctx, env)
+		case "Status":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Status(&parent, ctx, environments, components, format)
 		case "Tags":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -469,6 +798,48 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Tags(&parent, ctx, env, format)
+		case "Verify":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var refs []string
+			if inputArgs["refs"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["refs"]), &refs)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg refs", err))
+				}
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var components []string
+			if inputArgs["components"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["components"]), &components)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg components", err))
+				}
+			}
+			var release string
+			if inputArgs["release"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["release"]), &release)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg release", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Verify(&parent, ctx, refs, env, components, release, format)
 		case "":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)

@@ -206,10 +206,9 @@ func New(
 	return &Berth{
 		Source: source,
 		Settings: Settings{
-			Place: place, Project: project, Config: config,
-			Ref: ref, Version: version, ShaShort: shaShort, RegistryType: registryType,
-			Variables: variables, Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy, GoPrivate: goPrivate,
-			RegistryService: registryService, RegistryHost: registryHost,
+			Place: place, Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort,
+			RegistryType: registryType, Variables: variables, Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy,
+			GoPrivate: goPrivate, RegistryService: registryService, RegistryHost: registryHost,
 		},
 		Accounts: Accounts{
 			DockerConfig: dockerConfig, Username: username, Password: password,

@@ -101,10 +101,14 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 		return fmt.Errorf("connect to the engine: %w", err)
 	}
 	o.closers = append(o.closers, func() { _ = client.Close() })
-	if o.engine, err = b.builder(ctx, client); err != nil {
+	secrets, err := b.Accounts.forBuilds(ctx)
+	if err != nil {
 		return err
 	}
-	options, err := b.options(o, dir)
+	if o.engine, err = b.builder(ctx, client, secrets); err != nil {
+		return err
+	}
+	options, err := b.options(o, dir, secrets)
 	if err != nil {
 		return err
 	}
@@ -138,13 +142,13 @@ func hasGit(dir string) error {
 }
 
 // builder builds on this function's own session, from the function's own source.
-func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engine, error) {
+func (b *Berth) builder(ctx context.Context, client *dagger.Client, secrets buildSecrets) (*build.Engine, error) {
 	id, err := b.Source.WithoutDirectory(".git").ID(ctx)
 	if err != nil {
 		return nil, err
 	}
 	options := build.EngineOptions{
-		Image: b.Settings.GoImage, Fetch: map[string]string{}, Secret: b.Accounts.buildSecret,
+		Image: b.Settings.GoImage, Fetch: map[string]string{}, Secret: secrets.read,
 	}
 	if b.Settings.GoProxy != "" {
 		options.Fetch["GOPROXY"] = b.Settings.GoProxy
@@ -162,7 +166,7 @@ func (b *Berth) builder(ctx context.Context, client *dagger.Client) (*build.Engi
 	return build.NewEngine(client, dagger.Ref[*dagger.Directory](client, dagger.ID(id)), options), nil
 }
 
-func (b *Berth) options(o *opened, dir string) (pipelines.Options, error) {
+func (b *Berth) options(o *opened, dir string, secrets buildSecrets) (pipelines.Options, error) {
 	environment, err := b.environment()
 	if err != nil {
 		return pipelines.Options{}, err
@@ -172,6 +176,7 @@ func (b *Berth) options(o *opened, dir string) (pipelines.Options, error) {
 		Project:     b.Settings.Project,
 		Config:      b.Settings.Config,
 		Lookup:      func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+		HasSecret:   secrets.has,
 		Now:         time.Now,
 		Toolchain:   o.engine,
 		Dockerfiles: []pipelines.DockerfileBuilder{o.engine},

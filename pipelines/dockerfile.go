@@ -136,7 +136,7 @@ func (b builder) dockerBuild(
 		return image.Index{}, err
 	}
 	for i, secret := range c.Secrets {
-		if err := secret.Present(b.pipeline.options.Lookup); err != nil {
+		if err := secret.Present(b.pipeline.lookupSecret); err != nil {
 			key := []string{"components", name, "dockerfile", "secrets", strconv.Itoa(i)}
 			return image.Index{}, b.pipeline.Config.Fault(key, "set the variable, or write the file", "%w", err)
 		}
@@ -164,6 +164,15 @@ func (b builder) dockerBuild(
 		return image.Index{}, err
 	}
 	return image.Adopt(ctx, b.spec(name, k, image.Scratch(), nil), platforms, layouts...)
+}
+
+// lookupSecret reads a variable with a secret; one that the builder has in another way has a value here, but not its
+// own.
+func (p *Pipeline) lookupSecret(name string) (string, bool) {
+	if p.options.HasSecret != nil && p.options.HasSecret(name) {
+		return "(secret)", true
+	}
+	return p.options.Lookup(name)
 }
 
 // computedArgs are the build arguments that a Dockerfile may declare without naming them in berth.yaml. Those that it

@@ -38,6 +38,9 @@ type Options struct {
 	Dir string
 	// Lookup reads the environment.
 	Lookup config.Lookup
+	// HasSecret tells variables of secrets that Lookup does not read, as the builder of Dockerfiles has them in another
+	// way; nil is none.
+	HasSecret func(variable string) bool
 	// Environ is the environment for the programs that a build runs, as in [os.Environ].
 	Environ []string
 	// Toolchain builds Go components; nil is the go command in PATH.

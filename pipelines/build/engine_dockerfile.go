@@ -27,6 +27,10 @@ const engineDockerfile = ".berth.Dockerfile"
 // baseLayer is how the engine's history calls a layer that it has from a registry as it is.
 const baseLayer = "import image layer "
 
+// contextTime is the time of all files of a context, in seconds since 1970: what a clone gives them differs between
+// machines. It is the first that all archive formats can hold, and the same for every commit, so that steps are cached.
+const contextTime = 315532800
+
 // outputTail is how many lines of a failed step's output an error ends with.
 const outputTail = 40
 
@@ -145,7 +149,7 @@ func (e *Engine) buildContext(c DockerfileComponent, root string, content []byte
 		folder = e.folder(c.Context, patterns)
 	}
 	own := engineDockerfile + ".dockerignore"
-	return folder.WithNewFile(engineDockerfile, string(content)).
+	return folder.WithTimestamps(contextTime).WithNewFile(engineDockerfile, string(content)).
 		WithNewFile(own, fmt.Sprintf("%s\n%s\n%s\n", ignored, engineDockerfile, own)), nil
 }
 
