@@ -32,6 +32,7 @@ type gitlabJob struct {
 	BeforeScript  []string          `yaml:"before_script"`
 	Script        []string          `yaml:"script"`
 	ResourceGroup string            `yaml:"resource_group"`
+	Environment   string            `yaml:"environment"`
 }
 
 // https://learn.microsoft.com/azure/devops/pipelines/yaml-schema/
@@ -166,8 +167,13 @@ func TestGitLabExample(t *testing.T) {
 			t.Errorf("%s has no script or no rules", name)
 		}
 	}
-	if jobs["publish"].ResourceGroup == "" {
-		t.Error("publish has no resource_group")
+	for _, name := range []string{"publish", "promote"} {
+		if jobs[name].ResourceGroup == "" {
+			t.Errorf("%s has no resource_group", name)
+		}
+	}
+	if jobs["promote"].Environment == "" {
+		t.Error("promote has no environment, whose protection says who may")
 	}
 }
 

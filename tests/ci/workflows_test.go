@@ -81,7 +81,7 @@ func TestPermissionsAreTheLeast(t *testing.T) {
 	want := map[string]map[string]string{
 		"ci.yml":        {"contents": "read"},
 		"dev-build.yml": {"contents": "read", "packages": "write"},
-		"promote.yml":   {"contents": "read", "id-token": "write"},
+		"promote.yml":   {"contents": "read"},
 		"release.yml":   {"contents": "read", "id-token": "write"},
 	}
 	got := map[string]map[string]string{}
@@ -153,8 +153,8 @@ func TestPublishesWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for name, group := range map[string]string{
 		"dev-build.yml": "dev-build-${{ github.ref }}", // development versions differ by branch
-		"promote.yml":   "release",                     // beside no release
-		"release.yml":   "release",                     // all releases share latest
+		"promote.yml":   "promote-${{ inputs.environment }}",
+		"release.yml":   "release", // all releases share latest
 	} {
 		c := readWorkflow(t, name).Concurrency
 		if c.Group != group || c.Cancel != false {
