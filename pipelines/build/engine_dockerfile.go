@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"dagger.io/dagger"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -27,9 +28,10 @@ const engineDockerfile = ".berth.Dockerfile"
 // baseLayer is how the engine's history calls a layer that it has from a registry as it is.
 const baseLayer = "import image layer "
 
-// contextTime is the time of all files of a context, in seconds since 1970: what a clone gives them differs between
-// machines. It is the first that all archive formats can hold, and the same for every commit, so that steps are cached.
-const contextTime = 315532800
+// fileTime is the time of all files that a build makes or copies, in seconds since 1970. The engine takes equal content
+// for equal, whatever its times, so that those of an image would depend on what the engine has built before. It is the
+// first that all archive formats can hold, and the same for every commit, so that layers that stay are not sent again.
+const fileTime = 315532800
 
 // outputTail is how many lines of a failed step's output an error ends with.
 const outputTail = 40
@@ -149,7 +151,7 @@ func (e *Engine) buildContext(c DockerfileComponent, root string, content []byte
 		folder = e.folder(c.Context, patterns)
 	}
 	own := engineDockerfile + ".dockerignore"
-	return folder.WithTimestamps(contextTime).WithNewFile(engineDockerfile, string(content)).
+	return folder.WithNewFile(engineDockerfile, string(content)).
 		WithNewFile(own, fmt.Sprintf("%s\n%s\n%s\n", ignored, engineDockerfile, own)), nil
 }
 
@@ -216,9 +218,13 @@ func (b *dockerBuild) platform(ctx context.Context, p ocispec.Platform) (string,
 	if _, err := packed.Export(ctx, exported); err != nil {
 		return "", b.fault(name, err)
 	}
+	files := time.Unix(fileTime, 0).UTC()
+	if b.options.Created.Before(files) {
+		files = b.options.Created
+	}
 	kept := false
 	err = image.Mend(ctx, exported, dir, image.Mending{
-		Platform: p, Created: b.options.Created,
+		Platform: p, Created: b.options.Created, Files: files,
 		Base: func(said string) bool {
 			is := strings.HasPrefix(said, baseLayer)
 			kept = kept || is

@@ -23,8 +23,10 @@ import (
 type Mending struct {
 	// Platform of the image.
 	Platform ocispec.Platform
-	// Created is the latest time that a file may have.
+	// Created is the time of the image.
 	Created time.Time
+	// Files is the time of all files.
+	Files time.Time
 	// Base tells the layers of the base image, which are kept byte for byte, by what the builder says of them in the
 	// history.
 	Base func(said string) bool
@@ -32,9 +34,9 @@ type Mending struct {
 	Env func(variable string) bool
 }
 
-// Mend reads the one image of an OCI layout, a folder or a tar archive, and writes it as the layout dir, with no file
-// later than Created in layers that are not the base's. A layer without such a file is kept byte for byte, too. The
-// history is one line a layer, as that of the builder depends on its caches.
+// Mend reads the one image of an OCI layout, a folder or a tar archive, and writes it as the layout dir, with one time
+// for all files in layers that are not the base's: which time a builder gives them depends on its caches. The history is
+// one line a layer, for the same reason.
 func Mend(ctx context.Context, layout, dir string, m Mending) error {
 	a, err := openArchive(layout)
 	if err != nil {
@@ -146,7 +148,7 @@ func (m Mending) configured(b built, layers ocispec.RootFS) (Blob, error) {
 	return jsonBlob(ocispec.MediaTypeImageConfig, all)
 }
 
-// layer is a layer of the mended image: the builder's own, or a copy with other times among the blobs.
+// layer is a layer of the mended image: the builder's own, or a copy with the one time among the blobs.
 func (m Mending) layer(
 	ctx context.Context, b built, desc ocispec.Descriptor, diffID digest.Digest, keep bool, blobs string,
 ) (Blob, digest.Digest, error) {
@@ -156,14 +158,6 @@ func (m Mending) layer(
 	}
 	if media, ok := layerMediaType(desc.MediaType); !ok || media != ocispec.MediaTypeImageLayerGzip {
 		return Blob{}, "", fmt.Errorf("the times in a layer of media type %q cannot be set", desc.MediaType)
-	}
-	later := false
-	err := m.read(ctx, same, func(h *tar.Header, _ io.Reader) error {
-		later = later || h.ModTime.After(m.Created)
-		return nil
-	})
-	if err != nil || !later {
-		return same, diffID, err
 	}
 	file, err := os.CreateTemp(blobs, ".layer-*")
 	if err != nil {
@@ -217,15 +211,12 @@ func (m Mending) rewrite(ctx context.Context, b Blob, w io.Writer) (layer, error
 	})
 }
 
-// header is that of an entry, in whole seconds and no later than the image. Extended attributes stay.
+// header is that of an entry, with the one time. Extended attributes stay.
 func (m Mending) header(h *tar.Header) *tar.Header {
 	out := *h
 	out.Format = tar.FormatUnknown // the oldest that holds what the entry has
 	out.AccessTime, out.ChangeTime = time.Time{}, time.Time{}
-	out.ModTime = h.ModTime.Truncate(time.Second)
-	if out.ModTime.After(m.Created) {
-		out.ModTime = m.Created
-	}
+	out.ModTime = m.Files
 	out.PAXRecords = nil
 	for key, value := range h.PAXRecords {
 		if strings.HasPrefix(key, "SCHILY.xattr.") {
