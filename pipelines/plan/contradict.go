@@ -133,18 +133,44 @@ func latest(r config.Registry) int {
 	return place
 }
 
+// approvalsCanBeGiven wants another person for each approval that no CI may give: nobody counts twice.
 func approvalsCanBeGiven(c *config.Config, environment string) error {
 	e := c.Environments[environment]
 	if e.Promote == nil {
 		return nil
 	}
+	taken := map[string]string{}
 	for i, role := range e.Promote.Approvals {
-		if !slices.ContainsFunc(c.Approvers, func(a config.Approver) bool { return a.Role == role }) {
-			return c.Fault([]string{"environments", environment, "promote", "approvals", strconv.Itoa(i)},
-				"add a person with this role to approvers", "nobody has the role %q, so that nothing could be promoted", role)
+		if slices.Contains(e.Promote.CI, role) || assign(c, role, strconv.Itoa(i), taken, map[string]bool{}) {
+			continue
 		}
+		at := []string{"environments", environment, "promote", "approvals", strconv.Itoa(i)}
+		if !slices.ContainsFunc(c.Approvers, func(a config.Approver) bool { return a.Role == role }) {
+			return c.Fault(at, "add a person with this role to approvers",
+				"nobody has the role %q, so that nothing could be promoted", role)
+		}
+		return c.Fault(at, "add another person to approvers",
+			"there are too few people for all approvals: nobody is left for %q, as no person counts twice", role)
 	}
 	return nil
+}
+
+// assign finds a person for an approval, and moves others who have several roles to make room (bipartite matching by
+// augmenting paths). taken maps people to approvals, written as role and place.
+func assign(c *config.Config, role, place string, taken map[string]string, asked map[string]bool) bool {
+	for _, a := range c.Approvers {
+		if a.Role != role || asked[a.Name] {
+			continue
+		}
+		asked[a.Name] = true
+		other, busy := taken[a.Name]
+		otherPlace, otherRole, _ := strings.Cut(other, " ")
+		if !busy || assign(c, otherRole, otherPlace, taken, asked) {
+			taken[a.Name] = place + " " + role
+			return true
+		}
+	}
+	return false
 }
 
 // robotsCanWrite finds Quay's robots of another namespace: they can write in their own only.

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,7 +61,10 @@ approvers: [{name: Ann, role: qa, key: ann.pub}]
 			`"v{version}" is the tag of a release, but registry low is for development and testing`,
 		},
 		"approval by nobody": {"approvals: [qa]", "approvals: [qa, boss]", `nobody has the role "boss"`},
-		"another's robot":    {"[high+pre]", "[low+ci]", "robot low+ci belongs to low, and cannot write to quay.io/high"},
+		"two approvals by one person": {
+			"approvals: [qa]", "approvals: [qa, qa]", "there are too few people for all approvals: nobody is left for \"qa\"",
+		},
+		"another's robot": {"[high+pre]", "[low+ci]", "robot low+ci belongs to low, and cannot write to quay.io/high"},
 		"the registry's robot": {
 			"[low+ci]", "[low+ci, high+ci]", "berth.yaml:6:93: robot high+ci belongs to high, and cannot write to quay.io/low",
 		},
@@ -80,5 +84,39 @@ approvers: [{name: Ann, role: qa, key: ann.pub}]
 				t.Errorf("%v\nnext: %s", err, fault.NextOf(err))
 			}
 		})
+	}
+}
+
+// Nobody counts twice, but who has several roles may give any one of them.
+func TestApprovalsCanBeGiven(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		approvals, ci, approvers string
+		ok                       bool
+	}{
+		"nobody needed":     {"[]", "[]", "", true},
+		"moved for another": {"[qa, boss]", "[]", "Ann qa, Ann boss, Bob qa", true},
+		"one for two":       {"[qa, boss]", "[]", "Ann qa, Ann boss", false},
+		"one by the CI":     {"[qa, boss]", "[boss]", "Ann qa", true},
+		"twice by two":      {"[qa, qa]", "[]", "Ann qa, Bob qa", true},
+		"chain":             {"[a, b, c]", "[]", "X a, X b, Y b, Y c, Z a", true},
+		"broken chain":      {"[a, b, c]", "[]", "X a, X b, Y b, Y c", false},
+	} {
+		people := []string{}
+		for i, p := range strings.FieldsFunc(tt.approvers, func(r rune) bool { return r == ',' }) {
+			who := strings.Fields(p)
+			people = append(people, fmt.Sprintf("{name: %s, role: %s, key: %d.pub}", who[0], who[1], i))
+		}
+		c := parse(t, `apiVersion: berth/v1
+project: p
+components: {web: {go: {}}}
+tags: [{branch: "**", set: ["{sha}"]}]
+registries: {r: {prefix: ghcr.io/acme}}
+environments: {dev: {registry: r}, prd: {registry: r, promote: {from: dev, set: [x], approvals: `+tt.approvals+`, ci: `+tt.ci+`}}}
+approvers: [`+strings.Join(people, ", ")+`]
+`)
+		if err := plan.Contradictions(c); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

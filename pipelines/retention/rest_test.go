@@ -124,6 +124,24 @@ func TestQuay(t *testing.T) {
 	}
 }
 
+// Ten thousand tags come in a hundred pages, and nothing else is asked for.
+func TestTenThousandTags(t *testing.T) {
+	t.Parallel()
+	server := &quay{}
+	for i := range 10_000 {
+		server.tags = append(server.tags, fmt.Sprintf("dev-%d:%d:%d", i, i%60, i))
+	}
+	api := retention.Quay{API: serve(t, server, "oauth"), Repository: "acme/web"}
+	p := policy(t, "dev")
+	held, err := retention.Observe(t.Context(), "quay.io/acme/web", registry.Quay, nothing{}, api, p, retention.InUse{})
+	if err != nil || len(server.log) != 100 {
+		t.Fatalf("%d requests, %v", len(server.log), err)
+	}
+	if plan := retention.Decide(held, p, retention.InUse{}, now()); len(plan.Delete) != 4990 { // those of 30 days and more
+		t.Errorf("%d deletions", len(plan.Delete))
+	}
+}
+
 func TestQuayRefuses(t *testing.T) {
 	t.Parallel()
 	api := retention.Quay{API: serve(t, &quay{}, "robot"), Repository: "acme/web"}
