@@ -8,7 +8,8 @@ func rehearseCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rehearse",
 		Short: "Publish and promote to every environment in registries that exist for the rehearsal only",
-		Long: `Publish to every environment in registries that exist for the rehearsal only, and promote where berth.yaml says so.
+		Long: `Publish to every environment in registries that exist for the rehearsal only, and promote where berth.yaml says
+so.
 
 The images are built once and published to each environment that accepts this git ref, twice, into embedded
 registries with the habits of their kind. To an environment with promotions they come by its road, twice as well and
