@@ -319,7 +319,7 @@ func (p *Pipeline) ChartPush(ctx context.Context, environment string) (chart.Pus
 			return chart.Pushed{}, err
 		}
 	}
-	if err := p.createMissing(ctx, pl.Registry, []string{name}); err != nil {
+	if err := p.createMissing(ctx, p.repositories, pl.Registry, []string{name}); err != nil {
 		return chart.Pushed{}, err
 	}
 	out, err := chart.Push(ctx, guard.New(neverAsked, p.options.Progress), name, target, a, pl.Commit)

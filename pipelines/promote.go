@@ -44,6 +44,13 @@ func (p *Pipeline) Promote(ctx context.Context, r PromoteRequest) (promote.Recei
 	if err != nil {
 		return promote.Receipt{}, err
 	}
+	return p.applyPromotion(ctx, promoter, work, p.repositories)
+}
+
+// applyPromotion creates the target's repositories that are missing, where berth.yaml wants that, and promotes.
+func (p *Pipeline) applyPromotion(
+	ctx context.Context, promoter *promote.Promoter, work *promote.Work, r Repositories,
+) (promote.Receipt, error) {
 	if err := work.Plan.Err(); err != nil {
 		return promote.Receipt{}, err
 	}
@@ -51,7 +58,7 @@ func (p *Pipeline) Promote(ctx context.Context, r PromoteRequest) (promote.Recei
 	for _, x := range work.Plan.Images {
 		targets = append(targets, x.Repository)
 	}
-	if err := p.createMissing(ctx, work.Plan.Registry, targets); err != nil {
+	if err := p.createMissing(ctx, r, work.Plan.Registry, targets); err != nil {
 		return promote.Receipt{}, err
 	}
 	return promoter.Apply(ctx, work)

@@ -40,7 +40,7 @@ func (p *Pipeline) promoteTwice(
 		if err != nil {
 			return err
 		}
-		receipt, err := promoter.Apply(ctx, work)
+		receipt, err := p.applyPromotion(ctx, promoter, work, SandboxRepositories(box))
 		if err != nil {
 			return err
 		}

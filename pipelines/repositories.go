@@ -76,8 +76,8 @@ func (p *Pipeline) newMissing(settings *registry.RepositorySettings, r Repositor
 
 // createMissing creates those of a registry's repositories that do not exist, where berth.yaml wants that. It comes
 // right before the first byte, when nothing can be refused any more.
-func (p *Pipeline) createMissing(ctx context.Context, name string, repositories []string) error {
-	m := p.newMissing(plan.Repositories(p.Config, name), p.repositories)
+func (p *Pipeline) createMissing(ctx context.Context, r Repositories, name string, repositories []string) error {
+	m := p.newMissing(plan.Repositories(p.Config, name), r)
 	m.all = repositories
 	if err := m.look(ctx); err != nil {
 		return err

@@ -40,7 +40,7 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if testing.Short() || raceDetector {
-		n = 200
+		n = 80
 	}
 	const workers = 2
 	images := &sync.Map{}

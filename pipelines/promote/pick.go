@@ -196,7 +196,7 @@ func (p *Promoter) pickRef(ctx context.Context, r route, from *registry.Reposito
 	desc, err := from.Resolve(ctx, ref)
 	if errors.Is(err, registry.ErrNotFound) {
 		return picked{}, fault.New(fault.Refused, from.String(), "look at what is there: berth status --env "+r.from,
-			"there is no %s", ref)
+			"there is no image %s", ref)
 	}
 	if err != nil {
 		return picked{}, err

@@ -1,11 +1,13 @@
 package promote_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/berth-sh/berth/pipelines/attest"
@@ -460,4 +462,59 @@ func TestASavedPlan(t *testing.T) {
 	w, err = p.Prepare(t.Context(), promote.Request{To: "staging", From: []string{"dev-latest"}})
 	must(t, err)
 	failed(t, w.Same(saved, "--plan plan.json"), fault.Refused, "the image of alpha was "+y.digest(k, "alpha"))
+}
+
+// An image can be named by tag or digest, and records are signed when a key is given.
+func TestNamedSourcesAndSignedRecords(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, options{signed: true})
+	old, k := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}
+	must(t, y.publish(t.Context(), old))
+	must(t, y.publish(t.Context(), k))
+	// The tag of an older commit than the one that is checked out; its version is its own.
+	r, err := y.promote(t.Context(), k, promote.Request{To: "staging", From: []string{"dev-4200001"}})
+	must(t, err)
+	if got := actions(r)["alpha:staging-v1.0.0-rc1"]; got != "created" {
+		t.Errorf("%v", actions(r))
+	}
+	// One image by its digest leaves the other component alone.
+	r, err = y.promote(t.Context(), old, promote.Request{
+		To: "staging", From: []string{"dev.example.com/o/bravo@" + y.digest(k, "bravo")},
+	})
+	must(t, err)
+	if len(r.Images) != 1 || actions(r)["bravo:staging-v1.1.0-rc1"] != "created" {
+		t.Errorf("%v", actions(r))
+	}
+	p := y.promoter(old, "robot", y.signers["ann"])
+	w, err := p.Prepare(t.Context(), to("production"))
+	must(t, err)
+	receipt, err := p.Apply(t.Context(), w)
+	must(t, err)
+	listed, err := attest.List(t.Context(), y.repository("prd.example.com/o/alpha"),
+		digest.Digest(y.digest(old, "alpha")), attest.PromotionType)
+	must(t, err)
+	last := listed[len(listed)-1]
+	if _, err := last.SignedBy(t.Context(), y.signers["ann"].PublicKey()); err != nil || last.Manifest.Digest.String() != receipt.Images[0].Record {
+		t.Errorf("the record %s of %+v: %v", last.Manifest.Digest, receipt.Images[0], err)
+	}
+}
+
+// Without a run of its own, a version is found by its git tag's commit.
+func TestAVersionIsFoundByItsGitTag(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, options{})
+	old, k := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}
+	must(t, y.publish(t.Context(), old))
+	must(t, y.publish(t.Context(), k))
+	p := y.promoter(k, "robot", nil)
+	p.Checkout.Released = func(_ context.Context, v *semver.Version) (string, error) {
+		return map[string]string{"1.0.0": commit(1)}[v.String()], nil
+	}
+	w, err := p.Prepare(t.Context(), promote.Request{To: "staging", Version: version("1.0.0")})
+	must(t, err)
+	if got := w.Plan.Images[0]; got.Digest != y.digest(old, "alpha") || got.SourceTag != "dev-4200001" {
+		t.Errorf("%+v", got)
+	}
+	_, err = p.Prepare(t.Context(), promote.Request{To: "staging", Version: version("9.9.9")})
+	failed(t, err, fault.Refused, "no git tag says which one is version 9.9.9", "v9.9.9")
 }
