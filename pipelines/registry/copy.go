@@ -161,6 +161,8 @@ func (s source) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadClos
 type lateBlob struct {
 	open  func() (io.ReadCloser, error)
 	begun atomic.Bool
+	// using keeps Close from a Read: net/http may still read a body when the answer to its request is there already.
+	using sync.Mutex
 }
 
 // begin asks the source in the background, while the target opens an upload.
@@ -177,6 +179,8 @@ func (b *lateBlob) Read(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	b.using.Lock()
+	defer b.using.Unlock()
 	return body.Read(p)
 }
 
@@ -189,5 +193,7 @@ func (b *lateBlob) Close() error {
 	if err != nil {
 		return nil //nolint:nilerr // Read has reported it, and there is nothing to close
 	}
+	b.using.Lock()
+	defer b.using.Unlock()
 	return body.Close()
 }
