@@ -32,7 +32,7 @@ build: ## Build the CLI into .bin/berth
 
 .PHONY: build-helm
 build-helm: ## Build berth-helm, which renders and deploys charts, into .bin
-	@CGO_ENABLED=0 GOFLAGS=-buildvcs=false go -C cmd/berth-helm build -trimpath -ldflags="-s -w" -o ../../.bin/berth-helm .
+	@GOFLAGS=-buildvcs=false go -C cmd/berth-helm build -ldflags="-s -w" -o ../../.bin/berth-helm .
 
 ##@ Images: REGISTRY_TYPE=ghcr|ecr|gcr [COMPONENT=name] [ENV=name] [SANDBOX=1]
 

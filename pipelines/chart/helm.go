@@ -166,9 +166,10 @@ func (h Helm) build(ctx context.Context, source, name string) (string, error) {
 	if !isFile(out) {
 		h.Progress.Emit("build", program, "from "+source+", which takes a minute the first time")
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+	// As `make build-helm` and the tests do, so that the thousand packages are compiled once for all.
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", out, ".")
 	cmd.Dir = source
-	cmd.Env = append(h.Environ[:len(h.Environ):len(h.Environ)], "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(h.Environ[:len(h.Environ):len(h.Environ)], "GOFLAGS=-buildvcs=false")
 	said, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
