@@ -133,25 +133,12 @@ func (b *Buildx) BuildDockerfile(
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("build %s: %w", c.Name, context.Cause(ctx))
 	case err != nil:
-		return nil, b.failure(ctx, c, lines.Tail(err))
+		return nil, Broken(c, lines.Tail(err), b.Ready(ctx))
 	}
 	for _, p := range platforms {
 		o.Progress(c.Name, image.PlatformString(p))
 	}
 	return []string{layout}, nil
-}
-
-// failure tells a build that fails from a builder that went away.
-func (b *Buildx) failure(ctx context.Context, c DockerfileComponent, said error) error {
-	f := &fault.Error{
-		Op: "build", Subject: c.Name, Err: said, Code: fault.Failed,
-		Next: "correct " + c.File + " or what it copies; the lines above are the end of what the build printed",
-	}
-	if err := b.Ready(ctx); err != nil {
-		f.Next = "the builder is gone (" + err.Error() + "): start it, then run the same command again"
-		f.Retryable = true
-	}
-	return f
 }
 
 // buildxArgs are the arguments of docker that build a component into a layout.

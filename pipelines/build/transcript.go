@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 const (
@@ -79,4 +81,18 @@ func (t *Transcript) Tail(cause error) error {
 		return cause
 	}
 	return errors.New("the build says:\n" + strings.Join(lines, "\n"))
+}
+
+// Broken is the fault of a build that ended with an error. ready is what the builder says of itself now: a builder that
+// went away during the build is told apart from a Dockerfile that is wrong.
+func Broken(c DockerfileComponent, said, ready error) error {
+	f := &fault.Error{
+		Op: "build", Subject: c.Name, Err: said, Code: fault.Failed,
+		Next: "correct " + c.File + " or what it copies; the lines above are the end of what the build printed",
+	}
+	if ready != nil {
+		f.Next = "the builder is gone (" + ready.Error() + "): start it, then run the same command again"
+		f.Retryable = true
+	}
+	return f
 }

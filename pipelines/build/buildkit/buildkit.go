@@ -93,7 +93,7 @@ func (b *Builder) BuildDockerfile(
 	}
 	daemon, err := client.New(ctx, address)
 	if err != nil {
-		return nil, b.failure(ctx, c, err)
+		return nil, build.Broken(c, err, b.Ready(ctx))
 	}
 	defer func() { _ = daemon.Close() }()
 	lines := build.NewTranscript(func(line string) {
@@ -105,7 +105,7 @@ func (b *Builder) BuildDockerfile(
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("build %s: %w", c.Name, context.Cause(ctx))
 		}
-		return nil, b.failure(ctx, c, lines.Tail(err))
+		return nil, build.Broken(c, lines.Tail(err), b.Ready(ctx))
 	}
 	for _, p := range platforms {
 		if o.Progress != nil {
@@ -140,19 +140,6 @@ func run(ctx context.Context, daemon *client.Client, solve client.SolveOpt, line
 	}
 	_, _ = fmt.Fprintf(lines, "ERROR: %v\n", err)
 	return err
-}
-
-// failure tells a build that fails from a daemon that went away.
-func (b *Builder) failure(ctx context.Context, c build.DockerfileComponent, said error) error {
-	f := &fault.Error{
-		Op: "build", Subject: c.Name, Err: said, Code: fault.Failed,
-		Next: "correct " + c.File + " or what it copies; the lines above are the end of what the build printed",
-	}
-	if err := b.Ready(ctx); err != nil {
-		f.Next = "the builder is gone (" + err.Error() + "): start it, then run the same command again"
-		f.Retryable = true
-	}
-	return f
 }
 
 // solve is the build in BuildKit's words.
