@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines/dockerfile"
 	"github.com/berth-sh/berth/pipelines/fault"
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // What is to be done about the digest of a base.
@@ -100,6 +101,10 @@ func (p *Pipeline) presentDigests(ctx context.Context, bases []dockerfile.Base, 
 				return err
 			}
 			desc, err := r.Resolve(gctx, tagOf(b))
+			if errors.Is(err, registry.ErrNotFound) {
+				return fault.New(fault.Failed, fmt.Sprintf("%s:%d", b.File, b.Line),
+					"correct the reference, or log in: some registries hide what an account may not read", "%w", err)
+			}
 			if err != nil {
 				return fmt.Errorf("base image in %s:%d: %w", b.File, b.Line, err)
 			}
