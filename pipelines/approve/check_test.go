@@ -79,6 +79,23 @@ func TestEachRoleIsHeldByAnotherPerson(t *testing.T) {
 	}
 }
 
+// Somebody who took the first seat moves to the one that nobody else can have.
+func TestPeopleMoveToTheRoleThatNeedsThem(t *testing.T) {
+	t.Parallel()
+	k := keys{}
+	r := rules(t, k)
+	r.Roles = []string{"qa", "release-manager"}
+	v := r.Decide(t.Context(), []attest.Attestation{
+		signed(t, k.of(t, "alan"), says("release-manager")),
+		signed(t, k.of(t, "alan's other"), says("qa")),
+		signed(t, k.of(t, "grace"), says("qa")),
+	}, nil, now())
+	want := []approve.Status{approve.StatusHeld, approve.StatusSamePerson, approve.StatusHeld}
+	if diff := cmp.Diff(want, statuses(v)); diff != "" || len(v.Missing) > 0 {
+		t.Errorf("statuses (-want +got):\n%s%+v", diff, v.Missing)
+	}
+}
+
 func TestARoleThatIsAskedForTwiceNeedsTwoPeople(t *testing.T) {
 	t.Parallel()
 	k := keys{}

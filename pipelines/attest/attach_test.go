@@ -180,6 +180,28 @@ func TestDamagedAttestationIsListedAsSuch(t *testing.T) {
 	}
 }
 
+// One that is attached as something else than it says counts for nothing.
+func TestDocumentInTheGuiseOfAnotherIsNotUnderstood(t *testing.T) {
+	t.Parallel()
+	r, x := open(t, hosts()["api"], nil)
+	attach(t, r, x.Root, sign(t, x.Root.Digest, approval(), signer(t)))
+	found, err := attest.List(t.Context(), guise{r}, x.Root.Digest, attest.PromotionType)
+	if err != nil || len(found) != 1 || found[0].Err == nil || found[0].Predicate != nil {
+		t.Errorf("listed %+v, %v", found, err)
+	}
+}
+
+// guise is a repository that lists everything as records of promotions.
+type guise struct{ attest.Reader }
+
+func (g guise) Referrers(ctx context.Context, subject, _ string) ([]ocispec.Descriptor, error) {
+	out, err := g.Reader.Referrers(ctx, subject, "")
+	for i := range out {
+		out[i].ArtifactType = "application/vnd.berth.promotion.v1+json"
+	}
+	return out, err
+}
+
 // readers is a repository with other manifests.
 type readers struct {
 	attest.Reader

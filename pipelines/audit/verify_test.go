@@ -73,6 +73,15 @@ func TestWhatDoesNotHoldIsNamed(t *testing.T) {
 			w.says(t, "grace", approval("qa", "grace"))
 			return w
 		}, nil, "record: there is no record of a promotion from staging to production"},
+		"a rollback alone": {func(t *testing.T) *world {
+			w := newWorld(t)
+			w.says(t, "ada", approval("release-manager", "ada"))
+			w.says(t, "grace", approval("qa", "grace"))
+			back := promotion()
+			back.Rollback = true
+			w.says(t, "ci", back)
+			return w
+		}, nil, "record: there is no record of a promotion from staging to production"},
 		"an unsigned record":             {func(t *testing.T) *world { return released(t, "") }, nil, ""},
 		"an unsigned record, if not may": {func(t *testing.T) *world { return released(t, "") }, signed, "record: promoted from staging on 2026-11-21 12:00:00Z, unsigned; the environment wants it signed"},
 		"a stranger's record":            {func(t *testing.T) *world { return released(t, "mallory") }, signed, "record: promoted from staging on 2026-11-21 12:00:00Z, foreign key; the environment wants it signed"},
