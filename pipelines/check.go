@@ -22,8 +22,9 @@ type Checked struct {
 	Unset []string `json:"unset"`
 }
 
-// Check finds what opening the project did not: parts that contradict each other, Dockerfiles that are missing, wrong,
-// or built on what the policy does not allow, and version files that are missing, hold no version, or disagree.
+// Check finds what opening the project did not: parts that contradict each other, keys that cannot be used, Dockerfiles
+// that are missing, wrong, or built on what the policy does not allow, and version files that are missing, hold no
+// version, or disagree.
 func (p *Pipeline) Check() (Checked, error) {
 	out := Checked{
 		File:         p.Config.Where(),
@@ -39,6 +40,9 @@ func (p *Pipeline) Check() (Checked, error) {
 		return Checked{}, err
 	}
 	if err := retention.Contradictions(p.Config); err != nil {
+		return Checked{}, err
+	}
+	if _, err := p.keyring(); err != nil {
 		return Checked{}, err
 	}
 	if err := p.checkFolders(); err != nil {
