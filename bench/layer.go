@@ -42,8 +42,8 @@ func layerCases() []Case {
 				args []string
 			}{
 				{"crane", []string{"push", "--index", layout, at + "/peer/crane:v1"}},
-				{"regctl", []string{"image", "copy", "ocidir://" + layout, at + "/peer/regctl:v1"}},
-				{"skopeo", []string{"copy", "--all", "--dest-tls-verify=false", "oci:" + layout, "docker://" + at + "/peer/skopeo:v1"}},
+				{"regctl", []string{"image", "copy", "ocidir://" + layout + ":builder", at + "/peer/regctl:v1"}},
+				{"skopeo", []string{"copy", "--all", "--dest-tls-verify=false", "oci:" + layout + ":builder", "docker://" + at + "/peer/skopeo:v1"}},
 			} {
 				file := l.peers[p.name]
 				if file == "" {
@@ -119,7 +119,7 @@ func bigLayout(dir, commit string) error {
 		return err
 	}
 	index.Annotations = map[string]string{
-		"org.opencontainers.image.ref.name": "latest", "org.opencontainers.image.title": "builder",
+		"org.opencontainers.image.ref.name": "builder", "org.opencontainers.image.title": "builder",
 	}
 	top, err := json.Marshal(manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{index}})
 	if err != nil {
