@@ -43,7 +43,7 @@ func layerCases() []Case {
 			}{
 				{"crane", []string{"push", "--index", layout, at + "/peer/crane:v1"}},
 				{"regctl", []string{"image", "copy", "ocidir://" + layout + ":builder", at + "/peer/regctl:v1"}},
-				{"skopeo", []string{"copy", "--all", "--dest-tls-verify=false", "oci:" + layout + ":builder", "docker://" + at + "/peer/skopeo:v1"}},
+				{"skopeo", []string{"copy", "--all", "--preserve-digests", "--dest-tls-verify=false", "oci:" + layout + ":builder", "docker://" + at + "/peer/skopeo:v1"}},
 			} {
 				file := l.peers[p.name]
 				if file == "" {
