@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 # Every Go module with code of its own. Tools are pinned apart, in tools/go.mod, so that the root's graph stays small.
-MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher examples/kubernaut cmd/berth-helm
+MODULES := . .dagger examples/knative-lambda examples/knative-lambda/metrics-pusher examples/kubernaut cmd/berth-helm bench
 LINTER := '$(CURDIR)/.bin/golangci-lint'
 
 # each runs a command in every module, and fails at the end when it failed in one.
@@ -100,7 +100,12 @@ fuzz: ## Run every fuzz test for FUZZTIME (10s)
 
 BENCH ?= .
 .PHONY: bench
-bench: ## Run the benchmarks that match BENCH (all)
+bench: bench-tools ## Measure berth beside ko, crane, regctl, skopeo and git, the cases that match BENCH (all)
+	@cd bench && go build -o ../.bin/bench .
+	@.bin/bench -case '$(BENCH)'
+
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks that match BENCH (all)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 ##@ Upkeep
@@ -140,6 +145,16 @@ docker-tools: .bin/buildkitd .bin/docker-buildx ## Build the pinned BuildKit dae
 .bin/docker-buildx: tools/buildx/go.mod tools/buildx/go.sum
 .bin/buildkitd .bin/docker-buildx:
 	@CGO_ENABLED=0 GOFLAGS= go -C $(MODULE) build -o '$(CURDIR)/$@' $(PACKAGE)
+	@touch $@
+
+PEERS := github.com/google/ko github.com/google/go-containerregistry/cmd/crane github.com/regclient/regclient/cmd/regctl
+
+.PHONY: bench-tools
+bench-tools: .bin/peers ## Build the pinned peers of the benchmark into .bin/peers
+
+.bin/peers: bench/go.mod bench/go.sum
+	@mkdir -p $@
+	@cd bench && CGO_ENABLED=0 GOFLAGS= go build -o ../$@/ $(PEERS)
 	@touch $@
 
 .PHONY: clean

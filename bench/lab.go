@@ -263,7 +263,7 @@ func isFile(name string) bool {
 func removeAll(dir string) error {
 	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			_ = os.Chmod(name, 0o755) //nolint:gosec // a temporary folder
+			_ = os.Chmod(name, 0o755)
 		}
 		return nil
 	})

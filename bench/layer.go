@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,7 +44,10 @@ func layerCases() []Case {
 			}{
 				{"crane", []string{"push", "--index", layout, at + "/peer/crane:v1"}},
 				{"regctl", []string{"image", "copy", "ocidir://" + layout + ":builder", at + "/peer/regctl:v1"}},
-				{"skopeo", []string{"copy", "--all", "--preserve-digests", "--dest-tls-verify=false", "oci:" + layout + ":builder", "docker://" + at + "/peer/skopeo:v1"}},
+				{"skopeo", []string{
+					"copy", "--all", "--preserve-digests", "--dest-tls-verify=false", "oci:" + layout + ":builder",
+					"docker://" + at + "/peer/skopeo:v1",
+				}},
 			} {
 				file := l.peers[p.name]
 				if file == "" {
@@ -66,48 +70,29 @@ func bigLayout(dir, commit string) error {
 	if err := os.MkdirAll(blobs, 0o755); err != nil {
 		return err
 	}
-	save := func(d descriptor, r io.Reader) error {
-		f, err := os.Create(filepath.Join(blobs, strings.TrimPrefix(d.Digest, "sha256:")))
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, r)
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		return err
-	}
-	saveJSON := func(mediaType string, v any) (descriptor, error) {
-		body, err := json.Marshal(v)
-		if err != nil {
-			return descriptor{}, err
-		}
-		d := describeBytes(mediaType, body)
-		return d, save(d, strings.NewReader(string(body)))
-	}
 	content := noise{seed: 77, size: 1 << 30}
 	layer, err := content.descriptor()
 	if err != nil {
 		return err
 	}
-	if err := save(layer, content.reader()); err != nil {
+	if err := saveBlob(blobs, layer, content.reader()); err != nil {
 		return err
 	}
-	config, err := saveJSON(configType, map[string]any{
+	config, err := saveJSON(blobs, configType, map[string]any{
 		"os": "linux", "architecture": "amd64", "created": "2026-01-02T03:04:05Z",
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{layer.Digest}},
 	})
 	if err != nil {
 		return err
 	}
-	m, err := saveJSON(manifestType, manifest{
+	m, err := saveJSON(blobs, manifestType, manifest{
 		SchemaVersion: 2, MediaType: manifestType, Config: &config, Layers: []descriptor{layer},
 	})
 	if err != nil {
 		return err
 	}
 	m.Platform = &platform{OS: "linux", Architecture: "amd64"}
-	index, err := saveJSON(indexType, manifest{
+	index, err := saveJSON(blobs, indexType, manifest{
 		SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{m},
 		Annotations: map[string]string{
 			"org.opencontainers.image.title": "builder", "org.opencontainers.image.version": "1.2.3",
@@ -132,4 +117,25 @@ func bigLayout(dir, commit string) error {
 		return fmt.Errorf("oci-layout: %w", err)
 	}
 	return nil
+}
+
+func saveBlob(dir string, d descriptor, r io.Reader) error {
+	f, err := os.Create(filepath.Join(dir, strings.TrimPrefix(d.Digest, "sha256:")))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func saveJSON(dir, mediaType string, v any) (descriptor, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return descriptor{}, err
+	}
+	d := describeBytes(mediaType, body)
+	return d, saveBlob(dir, d, bytes.NewReader(body))
 }

@@ -71,7 +71,9 @@ type uploader struct {
 	host, repository string
 }
 
-func (u uploader) do(ctx context.Context, method, address, mediaType string, body io.Reader, size int64) (string, error) {
+func (u uploader) do(
+	ctx context.Context, method, address, mediaType string, body io.Reader, size int64,
+) (string, error) {
 	q, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return "", err

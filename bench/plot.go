@@ -15,11 +15,13 @@ func plot(w io.Writer, r Report) error {
 	for _, x := range r.Results {
 		height += row * max(len(x.Sides)-1, 0)
 	}
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" `+
+		`font-size="12">`+"\n",
 		left+width+80, height+20)
 	b.WriteString("<style>text{fill:#222}.a{fill:#2f7d4f}.b{fill:#b4532a}line{stroke:#888}" +
 		"@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>\n")
-	fmt.Fprintf(&b, `<text x="10" y="20" font-weight="bold">berth's time divided by the peer's; shorter is better</text>`+"\n")
+	b.WriteString(`<text x="10" y="20" font-weight="bold">` +
+		"berth's time divided by the peer's; shorter is better</text>\n")
 	const most = 2.0 // bars end here, the number beside them does not
 	y := 40
 	for _, x := range r.Results {
@@ -38,7 +40,8 @@ func plot(w io.Writer, r Report) error {
 			y += row
 		}
 	}
-	fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="32" y2="%d" stroke-dasharray="4"/>`+"\n</svg>\n", left+width/2, left+width/2, y)
+	fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="32" y2="%d" stroke-dasharray="4"/>`+"\n</svg>\n",
+		left+width/2, left+width/2, y)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

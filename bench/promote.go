@@ -26,7 +26,9 @@ const (
 // promoteCases copy 14 images of two platforms from one registry to another, and within one.
 func promoteCases() []Case {
 	var cases []Case
-	add := func(name string, within bool, before state, latency time.Duration, target float64, rounds int, sequential bool) {
+	add := func(
+		name string, within bool, before state, latency time.Duration, target float64, rounds int, sequential bool,
+	) {
 		where := "between two registries"
 		if within {
 			where = "within one registry"
@@ -39,7 +41,7 @@ func promoteCases() []Case {
 				if err != nil {
 					return Setup{}, err
 				}
-				return f.setup(ctx, before, latency, sequential)
+				return f.setup(before, latency, sequential)
 			},
 		})
 	}
@@ -93,7 +95,8 @@ func newFleet(ctx context.Context, l *Lab, within bool) (*fleet, error) {
 		layers := map[string][]noise{}
 		for a, arch := range []string{"amd64", "arm64"} {
 			layers[arch] = []noise{
-				{seed: uint64(10 + a), size: 2 << 20}, {seed: uint64(20 + a), size: 5 << 20},
+				{seed: uint64(10 + a), size: 2 << 20},
+				{seed: uint64(20 + a), size: 5 << 20},
 				{seed: uint64(1000 + 10*i + a), size: size},
 			}
 		}
@@ -148,7 +151,7 @@ components:
 	return nil
 }
 
-func (f *fleet) setup(ctx context.Context, before state, latency time.Duration, sequential bool) (Setup, error) {
+func (f *fleet) setup(before state, latency time.Duration, sequential bool) (Setup, error) {
 	l := f.lab
 	s := Setup{Latency: latency}
 	s.LowerBound, s.Why = f.fewest(before)

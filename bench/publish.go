@@ -9,16 +9,23 @@ import (
 	"time"
 )
 
+// undo brings one side back to the start of a round.
+type undo func(ctx context.Context) error
+
+// preparation makes the undo of a side.
+type preparation func(p *project, l *Lab) undo
+
 // publishCases build and publish the three components of knative-lambda for two platforms, against ko.
 func publishCases() []Case {
-	make := func(name, what string, target float64, rounds int, prepare func(p *project, l *Lab) func(context.Context) error) Case {
+	publish := func(name, what string, target float64, rounds int, prepare preparation) Case {
 		return Case{
-			Name: "publish-" + name, What: "build and publish 3 components for 2 platforms, " + what, Target: target, Rounds: rounds,
+			Name: "publish-" + name, What: "build and publish 3 components for 2 platforms, " + what,
+			Target: target, Rounds: rounds,
 			Setup: func(ctx context.Context, l *Lab) (Setup, error) { return publishSetup(ctx, l, prepare) },
 		}
 	}
 	return []Case{
-		make("cold", "empty Go build cache, empty registry", 1.0, 2, func(p *project, l *Lab) func(context.Context) error {
+		publish("cold", "empty Go build cache, empty registry", 1.0, 2, func(p *project, l *Lab) undo {
 			return func(ctx context.Context) error {
 				if err := removeAll(p.cache); err != nil {
 					return err
@@ -26,13 +33,13 @@ func publishCases() []Case {
 				return l.target.wipe(ctx)
 			}
 		}),
-		make("warm", "warm Go build cache, empty registry", 1.0, 5, func(_ *project, l *Lab) func(context.Context) error {
+		publish("warm", "warm Go build cache, empty registry", 1.0, 5, func(_ *project, l *Lab) undo {
 			return l.target.wipe
 		}),
-		make("unchanged", "everything is there already", 0.3, 7, func(_ *project, _ *Lab) func(context.Context) error {
+		publish("unchanged", "everything is there already", 0.3, 7, func(*project, *Lab) undo {
 			return nil
 		}),
-		make("one-changed", "one component changed by a commit", 1.0, 5, func(p *project, l *Lab) func(context.Context) error {
+		publish("one-changed", "one component changed by a commit", 1.0, 5, func(p *project, l *Lab) undo {
 			return func(ctx context.Context) error { return p.change(ctx, l) }
 		}),
 	}
@@ -87,8 +94,8 @@ environments: {dev: {registry: bench}}
 func koConfig(id, main string) string { return "builds:\n" + koBuild(id, main) }
 
 func koBuild(id, main string) string {
-	return fmt.Sprintf("- id: %s\n  main: %s\n  ldflags: [-s, -w, \"-X main.version=1.2.3\", \"-X main.commit={{.Git.FullCommit}}\"]\n",
-		id, main)
+	return fmt.Sprintf("- id: %s\n  main: %s\n  ldflags: [-s, -w, \"-X main.version=1.2.3\", "+
+		"\"-X main.commit={{.Git.FullCommit}}\"]\n", id, main)
 }
 
 // change commits a source file that alters one binary.
@@ -106,10 +113,17 @@ func (p *project) change(ctx context.Context, l *Lab) error {
 	return nil
 }
 
-func publishSetup(ctx context.Context, l *Lab, prepare func(*project, *Lab) func(context.Context) error) (Setup, error) {
+// koScript publishes what berth does: three components, two platforms, three tags.
+const koScript = `ko() {
+  "$KO" build --base-import-paths --platform=linux/amd64,linux/arm64 --sbom=none -t dev-1 -t dev-latest -t sha "$@"
+}
+ko ./cmd/builder ./cmd/sidecar && cd metrics-pusher && ko .
+`
+
+func publishSetup(ctx context.Context, l *Lab, prepare preparation) (Setup, error) {
 	ko := l.peers["ko"]
 	if ko == "" {
-		return Setup{}, fmt.Errorf("ko is missing: make bench-tools")
+		return Setup{}, fmt.Errorf("ko is missing: make bench")
 	}
 	base, err := uploader{l.source.host, "base"}.image(ctx, map[string][]noise{
 		"amd64": {{seed: 1, size: 300 << 10}}, "arm64": {{seed: 2, size: 300 << 10}},
@@ -125,14 +139,13 @@ func publishSetup(ctx context.Context, l *Lab, prepare func(*project, *Lab) func
 	if err != nil {
 		return Setup{}, err
 	}
-	script := "ko() { \"$KO\" build --base-import-paths --platform=linux/amd64,linux/arm64 --sbom=none -t dev-1 -t dev-latest -t sha \"$@\"; }\n" +
-		"ko ./cmd/builder ./cmd/sidecar && cd metrics-pusher && ko .\n"
 	sides := []Side{
 		{
 			Name:    "berth",
 			Prepare: prepare(ours, l),
 			Run: func(ctx context.Context) *exec.Cmd {
-				return l.command(ctx, ours.dir, []string{"GOCACHE=" + ours.cache}, l.berth, "publish", "--env", "dev", "--format", "json")
+				return l.command(ctx, ours.dir, []string{"GOCACHE=" + ours.cache},
+					l.berth, "publish", "--env", "dev", "--format", "json")
 			},
 			Check: func(ctx context.Context) error { return has(ctx, l.target.host, "berth/metrics-pusher", "dev-latest") },
 		},
@@ -143,7 +156,7 @@ func publishSetup(ctx context.Context, l *Lab, prepare func(*project, *Lab) func
 				return l.command(ctx, theirs.dir, []string{
 					"GOCACHE=" + theirs.cache, "KO=" + ko, "KO_DOCKER_REPO=" + l.target.host + "/ko",
 					"KO_DEFAULTBASEIMAGE=" + l.source.host + "/base@" + base, "SOURCE_DATE_EPOCH=1767323045",
-				}, "sh", "-c", script)
+				}, "sh", "-c", koScript)
 			},
 			Check: func(ctx context.Context) error { return has(ctx, l.target.host, "ko/metrics-pusher", "dev-latest") },
 		},

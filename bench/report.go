@@ -92,14 +92,15 @@ func asJSON(w io.Writer, r Report) error {
 
 func markdown(w io.Writer, r Report) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %d cores, %.0f GB memory. All cases took %s.\n\n", r.Machine.OS, r.Machine.CPU, r.Machine.Cores,
-		r.Machine.MemoryGB, (time.Duration(r.Seconds) * time.Second).String())
+	fmt.Fprintf(&b, "%s, %s, %d cores, %.0f GB memory. All cases took %s.\n\n", r.Machine.OS, r.Machine.CPU,
+		r.Machine.Cores, r.Machine.MemoryGB, (time.Duration(r.Seconds) * time.Second).String())
 	for _, name := range []string{"go", "ko", "crane", "regctl", "skopeo", "git", "docker-registry"} {
 		if v := r.Machine.Versions[name]; v != "" {
 			fmt.Fprintf(&b, "- %s: %s\n", name, v)
 		}
 	}
-	b.WriteString("\n| case | tool | median s | lowest–highest | ratio | requests | peak MB |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| case | tool | median s | lowest–highest | ratio | requests | peak MB |\n" +
+		"|---|---|---|---|---|---|---|\n")
 	for _, x := range r.Results {
 		ours, _, _ := x.Sides[0].median(seconds)
 		for i, s := range x.Sides {

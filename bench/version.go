@@ -20,8 +20,9 @@ func versionCases() []Case {
 				target = 2.0
 			}
 			cases = append(cases, Case{
-				Name:   fmt.Sprintf("%s-%d", verb[len(verb)-1], commits),
-				What:   fmt.Sprintf("berth %s on %d commits with 2,000 tags, beside git describe", strings.Join(verb, " "), commits),
+				Name: fmt.Sprintf("%s-%d", verb[len(verb)-1], commits),
+				What: fmt.Sprintf("berth %s on %d commits with 2,000 tags, beside git describe",
+					strings.Join(verb, " "), commits),
 				Target: target,
 				Rounds: 15,
 				Setup: func(ctx context.Context, l *Lab) (Setup, error) {
@@ -50,7 +51,8 @@ func history(ctx context.Context, l *Lab, commits int) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	if out, err := l.command(ctx, l.dir, nil, l.peers["git"], "init", "-q", "-b", "main", dir).CombinedOutput(); err != nil {
+	start := l.command(ctx, l.dir, nil, l.peers["git"], "init", "-q", "-b", "main", dir)
+	if out, err := start.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("git init: %w\n%s", err, out)
 	}
 	cmd := l.command(ctx, dir, nil, l.peers["git"], "fast-import", "--quiet")
@@ -98,7 +100,8 @@ environments: {dev: {registry: bench}}
 	const tags = 2000
 	tagged := 0
 	for i := range commits {
-		_, _ = fmt.Fprintf(w, "commit refs/heads/main\nmark :%d\ncommitter bench <bench@example.com> %d +0000\n", i+1, 1_600_000_000+i*600)
+		_, _ = fmt.Fprintf(w, "commit refs/heads/main\nmark :%d\ncommitter bench <bench@example.com> %d +0000\n",
+			i+1, 1_600_000_000+i*600)
 		subject := fmt.Sprintf("fix: change %d", i)
 		_, _ = fmt.Fprintf(w, "data %d\n%s\n", len(subject), subject)
 		if i == 0 {
