@@ -209,7 +209,7 @@ func (a *app) explicit(ctx context.Context, p *pipelines.Pipeline) (registry.Exp
 	if err != nil {
 		return nil, err
 	}
-	password, err := a.password()
+	password, err := a.password(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -224,12 +224,27 @@ func (a *app) explicit(ctx context.Context, p *pipelines.Pipeline) (registry.Exp
 const maxPassword = 1 << 20
 
 // password reads --password-stdin to its end, as a key of Google's is a file of many lines.
-func (a *app) password() (string, error) {
-	text, err := io.ReadAll(io.LimitReader(a.process.Stdin, maxPassword))
-	if err != nil {
-		return "", fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", err)
+func (a *app) password(ctx context.Context) (string, error) {
+	type input struct {
+		text []byte
+		err  error
 	}
-	password := strings.TrimRight(string(text), "\r\n")
+	got := make(chan input, 1)
+	// A terminal may never end its input, and Ctrl-C must.
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(a.process.Stdin, maxPassword))
+		got <- input{text, err}
+	}()
+	var in input
+	select {
+	case in = <-got:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if in.err != nil {
+		return "", fault.New(fault.Usage, "--password-stdin", "", "cannot read standard input: %w", in.err)
+	}
+	password := strings.TrimRight(string(in.text), "\r\n")
 	if password == "" {
 		return "", fault.New(fault.Usage, "--password-stdin", "echo $TOKEN | berth … --username NAME --password-stdin",
 			"standard input is empty")

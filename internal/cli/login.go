@@ -144,7 +144,7 @@ func (a *app) login(ctx context.Context, args []string) (loggedIn, error) {
 		o.Transport, sources = box.Transport(), []registry.Source{pipelines.SandboxAccount(a.boxAccount)}
 	}
 	if a.flags.passwordStdin {
-		password, err := a.password()
+		password, err := a.password(ctx)
 		if err != nil {
 			return loggedIn{}, err
 		}
