@@ -10,7 +10,16 @@ import (
 // road is the order of the core. Packages of one stage do not import each other.
 func road() [][]string {
 	return [][]string{
-		{"config", "facts"}, {"version"}, {"plan"}, {"build"}, {"image"}, {"guard"}, {"publish"}, {"approve"}, {"promote"}, {"audit", "status"},
+		{"config", "facts"},
+		{"version"},
+		{"plan"},
+		{"build"},
+		{"image"},
+		{"guard"},
+		{"publish"},
+		{"approve"},
+		{"promote"},
+		{"audit", "status"},
 	}
 }
 

@@ -34,9 +34,9 @@ type Mending struct {
 	Env func(variable string) bool
 }
 
-// Mend reads the one image of an OCI layout, a folder or a tar archive, and writes it as the layout dir, with one time
-// for all files in layers that are not the base's: which time a builder gives them depends on its caches. The history is
-// one line a layer, for the same reason.
+// Mend reads the one image of an OCI layout, a folder or a tar archive, and writes it as the layout dir, with one
+// time for all files in layers that are not the base's: which time a builder gives them depends on its caches. The
+// history is one line a layer, for the same reason.
 func Mend(ctx context.Context, layout, dir string, m Mending) error {
 	a, err := openArchive(layout)
 	if err != nil {

@@ -191,7 +191,7 @@ func (b *lateBlob) Close() error {
 	}
 	body, err := b.open()
 	if err != nil {
-		return nil //nolint:nilerr // Read has reported it, and there is nothing to close
+		return nil // Read has reported it, and there is nothing to close
 	}
 	b.using.Lock()
 	defer b.using.Unlock()
