@@ -56,6 +56,31 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	return nil, err
 }
 
+// serving knows the requests that are being answered. A server that is closed does not wait for them, and olareg must
+// not be closed under one.
+type serving struct {
+	mu    sync.RWMutex
+	ended bool
+}
+
+// handler answers until the end.
+func (s *serving) handler(answer http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		if !s.ended {
+			answer(w, r)
+		}
+	})
+}
+
+// end waits for the requests under way, whose connections must be closed, and lets no other begin.
+func (s *serving) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
 // schemeHeader tells the server in the process which scheme the URL had; it never leaves the process.
 const schemeHeader = "X-Sandbox-Scheme"
 

@@ -68,6 +68,7 @@ type Sandbox struct {
 	locks     locks
 	demands   demands
 	tagging   sync.Mutex // makes "is the tag there" and "put the tag" one step for immutable tags
+	serving   serving
 
 	turn   chan struct{} // holds one value; taken while the state below changes
 	unlock func()        // not nil while this process owns the folder
@@ -107,7 +108,7 @@ func New(o Options) (*Sandbox, error) {
 	}
 	s.transport = newInProcess(s, s.listener)
 	s.server = &http.Server{
-		Handler: http.HandlerFunc(s.serveHost), ReadHeaderTimeout: time.Minute,
+		Handler: s.serving.handler(s.serveHost), ReadHeaderTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	go func() { _ = s.server.Serve(s.listener) }()
@@ -155,6 +156,7 @@ func (s *Sandbox) Close() error {
 	s.closed = true
 	s.transport.base.CloseIdleConnections()
 	err := s.server.Close()
+	s.serving.end()
 	if s.unlock != nil {
 		err = errors.Join(err, s.withReferrers.Close(), s.withoutReferrers.Close())
 		s.unlock()
