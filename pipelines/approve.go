@@ -129,7 +129,9 @@ func (p *Pipeline) approvalsFor(ctx context.Context, r promote.Request, digest s
 	g, gctx := errgroup.WithContext(ctx)
 	for i, s := range sources {
 		g.Go(func() error {
-			verdict, err := approve.Check(gctx, rules, s.Repository, s.Descriptor.Digest, nil, p.options.Now())
+			of := rules
+			of.Component = s.Component
+			verdict, err := approve.Check(gctx, of, s.Repository, s.Descriptor.Digest, nil, p.options.Now())
 			x := imageOf(s)
 			out[i] = approve.Listed{
 				Component: x.Component, Repository: x.Repository, Digest: x.Descriptor.Digest.String(),

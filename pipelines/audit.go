@@ -61,6 +61,10 @@ func (p *Pipeline) Verify(ctx context.Context, r LookRequest, save string) (audi
 	}
 	var out audit.Verifications
 	for _, x := range images {
+		if x.Component == "" && !x.layout {
+			return out, fault.New(fault.Usage, x.Name, "name an image of a component; berth audit reads any other",
+				"no component of berth.yaml has this repository, and so nothing tells what the image must show")
+		}
 		wanted, err := p.wanted(x)
 		if err != nil {
 			return out, err
@@ -106,9 +110,11 @@ func (p *Pipeline) wanted(x looked) (audit.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
+	rules.Component = x.Component
 	w.Rules, w.Signed = &rules, e.Promote.Signed
 	if !x.layout {
 		w.Repository = x.Name
+		w.Tagged = !strings.Contains(x.Ref, ":") && promote.InEnvironment(p.Config, x.environment, x.Ref)
 	}
 	return w, nil
 }

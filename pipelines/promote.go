@@ -124,6 +124,7 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 			if err != nil {
 				return approve.Verdict{}, err
 			}
+			rules.Component = s.Component
 			return approve.Check(ctx, rules, s.Repository, s.Digest, ci, p.options.Now())
 		},
 		Signer:   r.Signer,

@@ -18,6 +18,8 @@ import (
 // Rules say which approvals an environment wants.
 type Rules struct {
 	Project string
+	// Component is the one whose image is asked about; "" takes the approvals of any.
+	Component string
 	// From and To are the environments of the promotion.
 	From, To string
 	// Roles must each be held by another person. The same role twice needs two people.
@@ -110,6 +112,8 @@ func (r Rules) judge(ctx context.Context, a attest.Attestation, now time.Time) E
 		return reject(StatusWrongRole, "the key of %s is not listed for the role %s", name, said.Role)
 	case said.Project != r.Project:
 		return reject(StatusOther, "it is for the project %s", said.Project)
+	case r.Component != "" && said.Component != r.Component:
+		return reject(StatusOther, "it is for the component %s", said.Component)
 	case said.To != r.To:
 		return reject(StatusOther, "it is for %s, not for %s", said.To, r.To)
 	case said.From != r.From:

@@ -118,6 +118,7 @@ func TestReplayedAndForgedApprovalsAreRejected(t *testing.T) {
 	t.Parallel()
 	k := keys{}
 	r := rules(t, k)
+	r.Component = "gateway"
 	with := func(change func(*attest.Approval)) attest.Attestation {
 		p := says("qa")
 		change(p)
@@ -137,6 +138,7 @@ func TestReplayedAndForgedApprovalsAreRejected(t *testing.T) {
 		"other digest":      {otherImage, approve.StatusOther, "another image"},
 		"other target":      {with(func(p *attest.Approval) { p.To = "staging" }), approve.StatusOther, "for staging, not for production"},
 		"other source":      {with(func(p *attest.Approval) { p.From = "dev" }), approve.StatusOther, "from dev, not from staging"},
+		"other component":   {with(func(p *attest.Approval) { p.Component = "datastorage" }), approve.StatusOther, "the component datastorage"},
 		"other project":     {with(func(p *attest.Approval) { p.Project = "x" }), approve.StatusOther, "the project x"},
 		"other role":        {with(func(p *attest.Approval) { p.Role = "release-manager" }), approve.StatusWrongRole, "the key of grace is not listed for the role release-manager"},
 		"expired":           {with(func(p *attest.Approval) { p.Expires = now() }), approve.StatusExpired, "2026-11-21"},

@@ -98,6 +98,7 @@ func (r Rules) Speaker(key attest.PublicKey, role string) (name, asRole string, 
 func (r Rules) Give(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {
+	r.Component = x.Component
 	name, role, err := r.Speaker(a.Signer.PublicKey(), a.Role)
 	if err != nil {
 		return Given{}, err
@@ -142,6 +143,7 @@ func (r Rules) Give(
 func (r Rules) Revoke(
 	ctx context.Context, repository attest.Repository, x Image, a Approval, now time.Time,
 ) (Given, error) {
+	r.Component = x.Component
 	name, role, err := r.Speaker(a.Signer.PublicKey(), a.Role)
 	if err != nil {
 		return Given{}, err

@@ -171,9 +171,22 @@ func (w *world) wanted() audit.Wanted {
 	return audit.Wanted{
 		Environment: "production", Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Repository: name,
 		Rules: &approve.Rules{
-			Project: "kubernaut", From: "staging", To: "production", Roles: []string{"release-manager", "qa"}, Keys: w.ring,
+			Project: "kubernaut", Component: "gateway", From: "staging", To: "production", Roles: []string{"release-manager", "qa"}, Keys: w.ring,
 		},
 	}
+}
+
+// tag puts a tag to the image by hand, and looks at the image by it.
+func (w *world) tag(t *testing.T, tag string) {
+	t.Helper()
+	body, desc, err := w.repository.Manifest(t.Context(), w.root.Digest.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.repository.Tag(t.Context(), body, desc, tag); err != nil {
+		t.Fatal(err)
+	}
+	w.image.Ref = tag
 }
 
 func (w *world) verify(t *testing.T, wanted audit.Wanted) audit.Verification {

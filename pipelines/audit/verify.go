@@ -33,6 +33,9 @@ type Wanted struct {
 	Signed bool
 	// Repository is the full name under which the environment has the image; "" does not look at that, as for a layout.
 	Repository string
+	// Tagged tells that the image was found by a tag of the environment, which a record must have given to it: a tag that
+	// was put elsewhere by hand is another image's.
+	Tagged bool
 	// Contents reads every blob and compares its digest, rather than asking whether it is there.
 	Contents bool
 }
@@ -81,6 +84,7 @@ func Verify(ctx context.Context, x Image, keys approve.Keyring, w Wanted) (Verif
 	}
 	if w.Rules != nil {
 		v.promotion(ctx, trail, w)
+		v.tag(ctx, trail, w)
 	}
 	return v, nil
 }
@@ -245,14 +249,38 @@ func (v *Verification) promotion(ctx context.Context, t Trail, w Wanted) {
 	v.approvals(ctx, t, w, record, said)
 }
 
+// tag checks that a record gave the image the tag by which it was found.
+func (v *Verification) tag(ctx context.Context, t Trail, w Wanted) {
+	if !w.Tagged {
+		return
+	}
+	for _, a := range t.found {
+		said, ok := a.Predicate.(*attest.Promotion)
+		if !ok || !w.covers(said) || !slices.Contains(said.Tags, v.Ref) {
+			continue
+		}
+		if !w.Signed || event(ctx, a, w.Rules.Keys).Signature == SignatureGood {
+			v.add("tag", true, v.Ref+" came to it by a record")
+			return
+		}
+	}
+	v.add("tag", false, "no record says that "+v.Ref+" came to this image")
+}
+
+// covers tells whether a record is about the component's way to the environment.
+func (w Wanted) covers(said *attest.Promotion) bool {
+	return said.To == w.Environment && said.Project == w.Rules.Project &&
+		(w.Rules.Component == "" || said.Component == w.Rules.Component) &&
+		(w.Repository == "" || said.Target == w.Repository)
+}
+
 // record is the oldest record of the promotion to the environment, one with a good signature before any other.
 func (t Trail) record(ctx context.Context, w Wanted) (*Event, *attest.Promotion) {
 	var found *Event
 	var promotion *attest.Promotion
 	for _, a := range t.found {
 		said, ok := a.Predicate.(*attest.Promotion)
-		if !ok || said.Rollback || said.To != w.Environment || said.From != w.Rules.From || said.Project != w.Rules.Project ||
-			w.Repository != "" && said.Target != w.Repository {
+		if !ok || said.Rollback || said.From != w.Rules.From || !w.covers(said) {
 			continue
 		}
 		e := event(ctx, a, w.Rules.Keys)

@@ -88,6 +88,38 @@ func TestWhatDoesNotHoldIsNamed(t *testing.T) {
 		"a record of another target": {func(t *testing.T) *world { return released(t, "ci") }, func(_ *world, x *audit.Wanted) {
 			x.Repository = "quay.io/other/gateway"
 		}, "record: there is no record of a promotion from staging to production"},
+		"a record of another component": {func(t *testing.T) *world { return released(t, "ci") }, func(_ *world, x *audit.Wanted) {
+			x.Rules.Component, x.Repository = "datastorage", ""
+		}, "record: there is no record of a promotion from staging to production"},
+		"approvals of another component": {func(t *testing.T) *world { return released(t, "ci") }, func(_ *world, x *audit.Wanted) {
+			x.Rules.Component, x.Repository = "datastorage", ""
+		}, "approval: qa: nobody has approved"},
+		"a tag of the record": {func(t *testing.T) *world { return released(t, "ci") }, func(_ *world, x *audit.Wanted) {
+			x.Signed, x.Tagged = true, true
+		}, ""},
+		"a tag that was put to it by hand": {func(t *testing.T) *world {
+			w := released(t, "ci")
+			w.tag(t, "v1.3.0")
+			return w
+		}, func(_ *world, x *audit.Wanted) { x.Tagged = true }, "tag: no record says that v1.3.0 came to this image"},
+		"a tag that a stranger's record gives": {func(t *testing.T) *world {
+			w := released(t, "ci")
+			forged := promotion()
+			forged.Tags = []string{"v1.3.0"}
+			w.says(t, "mallory", forged)
+			w.tag(t, "v1.3.0")
+			return w
+		}, func(_ *world, x *audit.Wanted) {
+			x.Signed, x.Tagged = true, true
+		}, "tag: no record says that v1.3.0 came to this image"},
+		"a tag that a rollback gave back": {func(t *testing.T) *world {
+			w := released(t, "ci")
+			back := promotion()
+			back.Rollback, back.From, back.Tags = true, "production", []string{"v1"}
+			w.says(t, "ci", back)
+			w.tag(t, "v1")
+			return w
+		}, func(_ *world, x *audit.Wanted) { x.Signed, x.Tagged = true, true }, ""},
 		"an approval that nobody gave": {func(t *testing.T) *world {
 			w := newWorld(t)
 			w.says(t, "ada", approval("release-manager", "ada"))

@@ -279,8 +279,14 @@ func TestUsage(t *testing.T) {
 		"an environment without one": {to("dev"), "environment dev takes no promotions"},
 		"an unknown component":       {promote.Request{To: "staging", Components: []string{"zulu"}}, `there is no component "zulu"`},
 		"a rollback to nowhere":      {promote.Request{To: "production", Rollback: true}, "a rollback needs the version"},
-		"no tag":                     {promote.Request{To: "staging", From: []string{"dev.example.com/o/alpha"}}, "it names no tag and no digest"},
-		"two tags":                   {promote.Request{To: "staging", From: []string{"a", "b"}}, "there is another tag already"},
+		"a rollback to something else": {promote.Request{
+			To: "production", Rollback: true, Version: version("1.0.0"), From: []string{"latest"},
+		}, "a rollback goes to the image that the version's own tag names"},
+		"a component for a repository": {
+			promote.Request{To: "staging", From: []string{"alpha:dev-4200001"}}, "it names a component, not a repository",
+		},
+		"no tag":   {promote.Request{To: "staging", From: []string{"dev.example.com/o/alpha"}}, "it names no tag and no digest"},
+		"two tags": {promote.Request{To: "staging", From: []string{"a", "b"}}, "there is another tag already"},
 	} {
 		_, err := y.promote(t.Context(), cargo{version: "1.0.0", day: 1}, c.request)
 		if fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
@@ -496,6 +502,40 @@ func TestNamedSourcesAndSignedRecords(t *testing.T) {
 	last := listed[len(listed)-1]
 	if _, err := last.SignedBy(t.Context(), y.signers["ann"].PublicKey()); err != nil || last.Manifest.Digest.String() != receipt.Images[0].Record {
 		t.Errorf("the record %s of %+v: %v", last.Manifest.Digest, receipt.Images[0], err)
+	}
+}
+
+// A record that somebody else left, so that the own one would look superfluous, does not take its place.
+func TestAForgedRecordDoesNotReplaceTheSignedOne(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, options{signed: true})
+	k := cargo{version: "1.0.0", day: 1}
+	must(t, y.publish(t.Context(), k))
+	_, err := y.promote(t.Context(), k, to("staging"))
+	must(t, err)
+	r := y.repository("prd.example.com/o/alpha")
+	raw, desc, err := r.Manifest(t.Context(), y.digest(k, "alpha"))
+	must(t, err)
+	// As after a run that was interrupted among the tags: one is there, and so is a record of all, by nobody.
+	writer, err := y.client("robot").Repository("prd.example.com/o/alpha")
+	must(t, err)
+	must(t, writer.Tag(t.Context(), raw, desc, "v1.0.0"))
+	statement, err := attest.NewStatement(r.String(), desc.Digest, &attest.Promotion{
+		Project: y.config.Project, Component: "alpha", From: "staging", To: "production", Target: r.String(),
+		Version: "1.0.0", Tags: []string{"v1.0.0", "v1.0", "v1", "latest"}, At: y.clock(),
+	})
+	must(t, err)
+	forged, err := attest.Sign(t.Context(), statement, nil)
+	must(t, err)
+	_, err = attest.Attach(t.Context(), writer, desc, forged)
+	must(t, err)
+	p := y.promoter(k, "robot", y.signers["ann"])
+	w, err := p.Prepare(t.Context(), to("production"))
+	must(t, err)
+	receipt, err := p.Apply(t.Context(), w)
+	must(t, err)
+	if receipt.Images[0].Record == "" {
+		t.Errorf("alpha has no record of its own: %+v", receipt.Images[0])
 	}
 }
 

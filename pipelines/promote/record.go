@@ -84,13 +84,25 @@ func (p *Promoter) recorded(ctx context.Context, j *job, said *attest.Promotion)
 	if !begun || said.Rollback {
 		return false, nil
 	}
-	records, err := promotions(ctx, j.target, j.picked.desc.Digest)
-	for _, r := range records {
-		if r.To == said.To && r.From == said.From && !r.Rollback && slices.Equal(r.Tags, said.Tags) {
-			return true, err
+	listed, err := attest.List(ctx, j.target, j.picked.desc.Digest, attest.PromotionType)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return false, err
+	}
+	for _, a := range listed {
+		r, ok := a.Predicate.(*attest.Promotion)
+		if !ok || r.Rollback || r.To != said.To || r.From != said.From || r.Target != said.Target ||
+			r.Component != said.Component || !slices.Equal(r.Tags, said.Tags) {
+			continue
+		}
+		if p.Signer == nil {
+			return true, nil
+		}
+		// A record that somebody else left does not stand for one that is to be signed.
+		if _, err := a.SignedBy(ctx, p.Signer.PublicKey()); err == nil {
+			return true, nil
 		}
 	}
-	return false, err
+	return false, nil
 }
 
 // promotions reads the records of an image.

@@ -127,6 +127,10 @@ func (p *Promoter) route(r Request) (route, error) {
 			return out, fault.New(fault.Usage, "--rollback", "name it: --version 1.2.3",
 				"a rollback needs the version to go back to")
 		}
+		if len(r.From) > 0 {
+			return out, fault.New(fault.Usage, "--rollback", "leave out --from",
+				"a rollback goes to the image that the version's own tag names")
+		}
 	}
 	var err error
 	if out.components, err = plan.Components(p.Config, r.Components); err != nil {
@@ -150,6 +154,11 @@ func (p *Promoter) addSource(r *route, from string) error {
 			return wrongSource(r.to, r.from, "--from "+from, "environment "+from)
 		}
 		return nil
+	}
+	if name, ref, ok := cutComponent(p.Config, from); ok {
+		return fault.New(fault.Usage, "--from "+from,
+			"write --component "+name+" --from "+ref+", or --from "+p.repository(r.from, name)+from[len(name):],
+			"it names a component, not a repository")
 	}
 	if !strings.Contains(from, "/") {
 		if r.tag != "" {
@@ -175,6 +184,17 @@ func (p *Promoter) addSource(r *route, from string) error {
 		}
 	}
 	return wrongSource(r.to, r.from, "--from "+from, repository)
+}
+
+// cutComponent takes COMPONENT:TAG and COMPONENT@DIGEST apart, which other verbs take.
+func cutComponent(c *config.Config, from string) (name, ref string, ok bool) {
+	at := strings.IndexAny(from, ":@")
+	if at < 0 {
+		return "", "", false
+	}
+	name, ref = from[:at], from[at+1:]
+	_, ok = c.Components[name]
+	return name, ref, ok
 }
 
 // wrongSource refuses what is not in the environment that the rule names.

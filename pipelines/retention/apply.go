@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -60,6 +61,11 @@ func Apply(ctx context.Context, p Plan, now Observer, r Remover) (Outcome, error
 		return a.out, err
 	}
 	changed = changed || len(a.out.Left) > 0 // tags that moved
+	if !changed {
+		if changed, err = anyMoved(ctx, p, now); err != nil {
+			return a.out, err
+		}
+	}
 	for _, wave := range waves(still) {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(removers)
@@ -146,6 +152,34 @@ func anyNew(ctx context.Context, p Plan, now Observer) (bool, error) {
 		known[v.Tag] = true
 	}
 	return slices.ContainsFunc(names, func(n string) bool { return !known[n] }), nil
+}
+
+// anyMoved reports whether a tag that stays names something else by now, such as what is about to be deleted. It asks
+// only where manifests are deleted: a tag alone takes nothing from another one.
+func anyMoved(ctx context.Context, p Plan, now Observer) (bool, error) {
+	if !slices.ContainsFunc(p.Delete, func(d Deletion) bool { return d.Manifest }) {
+		return false, nil
+	}
+	var moved atomic.Bool
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, v := range p.Tags {
+		if v.Action != Keep {
+			continue
+		}
+		g.Go(func() error {
+			desc, err := now.Resolve(gctx, v.Tag)
+			if errors.Is(err, registry.ErrNotFound) {
+				return nil // deleted meanwhile
+			}
+			if err == nil && desc.Digest.String() != v.Digest {
+				moved.Store(true)
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	return moved.Load(), err
 }
 
 // recheck takes the tags out of the deletions that are gone by now, or name something else.

@@ -223,14 +223,16 @@ func TestATagAlone(t *testing.T) {
 func TestWhatIsPushedMeanwhileStays(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(t *testing.T, r *registry.Repository){
-		"a new tag":   func(t *testing.T, r *registry.Repository) { push(t, r, "old", 40, "v2.0.0") },
-		"a moved tag": func(t *testing.T, r *registry.Repository) { push(t, r, "new", 0, "dev-old") },
+		"a new tag":                          func(t *testing.T, r *registry.Repository) { push(t, r, "old", 40, "v2.0.0") },
+		"a kept tag that moved to what goes": func(t *testing.T, r *registry.Repository) { push(t, r, "old", 40, "dev-latest") },
+		"a moved tag":                        func(t *testing.T, r *registry.Repository) { push(t, r, "new", 0, "dev-old") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := boxed(t, "quay.io/acme/web", nil)
 			push(t, r, "old", 40, "dev-old")
 			push(t, r, "older", 60, "dev-older")
+			push(t, r, "young", 1, "dev-latest")
 			p := policy(t, "dev")
 			held, err := retention.Observe(t.Context(), r.String(), registry.Quay, r, nil, p, retention.InUse{})
 			if err != nil {
