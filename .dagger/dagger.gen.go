@@ -658,6 +658,48 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Publish(&parent, ctx, env, components, platforms, dryRun, format)
+		case "PullSecret":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var namespace string
+			if inputArgs["namespace"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["namespace"]), &namespace)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg namespace", err))
+				}
+			}
+			var name string
+			if inputArgs["name"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["name"]), &name)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg name", err))
+				}
+			}
+			var shortLived bool
+			if inputArgs["shortLived"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["shortLived"]), &shortLived)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg shortLived", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).PullSecret(&parent, ctx, env, namespace, name, shortLived, format)
 		case "Registry":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -679,6 +721,34 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Registry(&parent, ctx, env, format)
+		case "RegistryCheck":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var registries []string
+			if inputArgs["registries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["registries"]), &registries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registries", err))
+				}
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).RegistryCheck(&parent, ctx, registries, env, format)
 		case "Rehearse":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -965,6 +1035,27 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ecrPassword", err))
 				}
 			}
+			var awsAccessKeyId *dagger.Secret
+			if inputArgs["awsAccessKeyID"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["awsAccessKeyID"]), &awsAccessKeyId)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg awsAccessKeyID", err))
+				}
+			}
+			var awsSecretAccessKey *dagger.Secret
+			if inputArgs["awsSecretAccessKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["awsSecretAccessKey"]), &awsSecretAccessKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg awsSecretAccessKey", err))
+				}
+			}
+			var awsSessionToken *dagger.Secret
+			if inputArgs["awsSessionToken"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["awsSessionToken"]), &awsSessionToken)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg awsSessionToken", err))
+				}
+			}
 			var gcrToken *dagger.Secret
 			if inputArgs["gcrToken"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["gcrToken"]), &gcrToken)
@@ -1035,7 +1126,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg buildSecrets", err))
 				}
 			}
-			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc, buildSecrets)
+			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, awsAccessKeyId, awsSecretAccessKey, awsSessionToken, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc, buildSecrets)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

@@ -82,6 +82,12 @@ type Accounts struct {
 	// +private
 	EcrPassword *dagger.Secret
 	// +private
+	AwsAccessKeyID *dagger.Secret
+	// +private
+	AwsSecretAccessKey *dagger.Secret
+	// +private
+	AwsSessionToken *dagger.Secret
+	// +private
 	GcrToken *dagger.Secret
 	// +private
 	QuayUsername string
@@ -152,7 +158,18 @@ func New(
 	// Password for ECR, as aws ecr get-login-password prints it.
 	// +optional
 	ecrPassword *dagger.Secret,
-	// Access token for gcr.io and Artifact Registry, as gcloud auth print-access-token prints it.
+	// Access key of AWS, for example env:AWS_ACCESS_KEY_ID, instead of --ecr-password: with it berth asks AWS itself for
+	// logins, and creates repositories where berth.yaml has createRepositories.
+	// +optional
+	awsAccessKeyID *dagger.Secret,
+	// Secret of the access key, for example env:AWS_SECRET_ACCESS_KEY.
+	// +optional
+	awsSecretAccessKey *dagger.Secret,
+	// Session token of a temporary key, of a role or of SSO, for example env:AWS_SESSION_TOKEN.
+	// +optional
+	awsSessionToken *dagger.Secret,
+	// Access token for gcr.io and Artifact Registry, as gcloud auth print-access-token prints it, or the key file of a
+	// service account, for example file:key.json.
 	// +optional
 	gcrToken *dagger.Secret,
 	// User name or robot account at quay.io, with --quay-token.
@@ -189,16 +206,8 @@ func New(
 	place := "."
 	if source == nil {
 		var err error
-		if place, err = workspace.Path(ctx); err != nil {
-			return nil, fmt.Errorf("look for the repository: %w", err)
-		}
-		source = workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude})
-		if project == "" && config == "" {
-			found, err := workspace.FindUp(ctx, "berth.yaml")
-			if err != nil {
-				return nil, fmt.Errorf("look for berth.yaml: %w", err)
-			}
-			project = path.Dir(strings.TrimPrefix(found, "/"))
+		if source, place, project, err = around(ctx, workspace, exclude, project, config); err != nil {
+			return nil, err
 		}
 	} else {
 		source = source.Filter(dagger.DirectoryFilterOpts{Exclude: exclude})
@@ -212,8 +221,27 @@ func New(
 		},
 		Accounts: Accounts{
 			DockerConfig: dockerConfig, Username: username, Password: password,
-			GhcrUsername: ghcrUsername, GhcrToken: ghcrToken, EcrPassword: ecrPassword, GcrToken: gcrToken,
-			QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc, BuildSecrets: buildSecrets,
+			GhcrUsername: ghcrUsername, GhcrToken: ghcrToken, EcrPassword: ecrPassword,
+			AwsAccessKeyID: awsAccessKeyID, AwsSecretAccessKey: awsSecretAccessKey, AwsSessionToken: awsSessionToken,
+			GcrToken: gcrToken, QuayUsername: quayUsername, QuayToken: quayToken, Netrc: netrc, BuildSecrets: buildSecrets,
 		},
 	}, nil
+}
+
+// around is the repository in which the caller stands: its content, the place in it, and the folder of the nearest
+// berth.yaml unless project or config name one.
+func around(
+	ctx context.Context, workspace *dagger.Workspace, exclude []string, project, config string,
+) (source *dagger.Directory, place, folder string, err error) {
+	if place, err = workspace.Path(ctx); err != nil {
+		return nil, "", "", fmt.Errorf("look for the repository: %w", err)
+	}
+	if project == "" && config == "" {
+		found, err := workspace.FindUp(ctx, "berth.yaml")
+		if err != nil {
+			return nil, "", "", fmt.Errorf("look for berth.yaml: %w", err)
+		}
+		project = path.Dir(strings.TrimPrefix(found, "/"))
+	}
+	return workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude}), place, project, nil
 }

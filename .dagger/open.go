@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ import (
 
 // serviceTimeout is how long a registry given as a service may take to answer for the first time.
 const serviceTimeout = 30 * time.Second
+
+// pullSecretVerb is how the command line is told to make a pull secret of another login.
+var pullSecretVerb = regexp.MustCompile(`berth pull-secret --username (\S+) --password-stdin`)
 
 // opened is the repository in the function's own folder, with a builder in the engine.
 type opened struct {
@@ -74,6 +78,7 @@ func (o *opened) explained(err error) error {
 	text := err.Error()
 	if next := fault.NextOf(err); next != "" {
 		next = strings.ReplaceAll(next, "GIT_BRANCH=main berth …", "dagger call --ref main …")
+		next = pullSecretVerb.ReplaceAllString(next, "dagger call --username $1 --password env:TOKEN pull-secret")
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
 	if fault.CodeOf(err) == fault.Credentials {
@@ -230,6 +235,7 @@ func (b *Berth) registries(
 		o.closers = append(o.closers, func() { _ = errors.Join(box.Close(), os.RemoveAll(dir)) })
 		options.Transport = box.Transport()
 		options.Credentials = registry.NewCredentials(pipelines.SandboxAccount(sandbox.Username))
+		p.Manage(pipelines.SandboxRepositories(box))
 		return options, nil
 	}
 	if b.Settings.RegistryService != nil {
@@ -250,6 +256,14 @@ func (b *Berth) registries(
 	sources := []registry.Source{accounts}
 	if b.Accounts.DockerConfig != nil {
 		sources = append(sources, dockerConfig{b.Accounts.DockerConfig})
+	}
+	ecr, err := b.aws(options.Transport)
+	if err != nil {
+		return options, err
+	}
+	if ecr != nil {
+		p.Manage(ecr)
+		sources = append(sources, ecr)
 	}
 	options.Credentials = registry.NewCredentials(sources...)
 	return options, nil

@@ -59,7 +59,7 @@ func (e *ECR) Credential(ctx context.Context, host string) (registry.Credential,
 		return registry.Credential{}, noToken(host)
 	}
 	data := out.AuthorizationData[0]
-	cred, err := token(host, aws.ToString(data.AuthorizationToken))
+	cred, err := e.token(host, aws.ToString(data.AuthorizationToken))
 	cred.Expires = aws.ToTime(data.ExpiresAt)
 	return cred, err
 }
@@ -77,19 +77,23 @@ func (e *ECR) publicToken(ctx context.Context, cfg aws.Config, host string) (reg
 	if out.AuthorizationData == nil {
 		return registry.Credential{}, noToken(host)
 	}
-	cred, err := token(host, aws.ToString(out.AuthorizationData.AuthorizationToken))
+	cred, err := e.token(host, aws.ToString(out.AuthorizationData.AuthorizationToken))
 	cred.Expires = aws.ToTime(out.AuthorizationData.ExpiresAt)
 	return cred, err
 }
 
 // token takes apart the base64 of "AWS:PASSWORD".
-func token(host, text string) (registry.Credential, error) {
+func (e *ECR) token(host, text string) (registry.Credential, error) {
 	plain, err := base64.StdEncoding.DecodeString(text)
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || password == "" {
 		return registry.Credential{}, noToken(host)
 	}
-	return registry.Credential{Username: user, Password: password, Source: "the AWS credentials of this machine"}, nil
+	source := "the AWS credentials of this machine"
+	if e.options.Keys != nil {
+		source = "the AWS key that was given"
+	}
+	return registry.Credential{Username: user, Password: password, Source: source}, nil
 }
 
 func noToken(host string) error {
@@ -108,14 +112,17 @@ func (e *ECR) login(ctx context.Context) (cfg aws.Config, note string, err error
 		e.base = &loaded
 	}
 	if _, err := e.base.Credentials.Retrieve(ctx); err != nil {
+		if given, ok := errors.AsType[*fault.Error](err); ok {
+			return aws.Config{}, "", given
+		}
 		return aws.Config{}, "AWS's chain found no credentials: " + said(err), nil
 	}
 	return e.base.Copy(), "", nil
 }
 
 func (e *ECR) load(ctx context.Context) (aws.Config, error) {
-	if key := e.options.Key; key != nil {
-		cfg := aws.Config{Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, "")}
+	if provider := e.options.provider(); provider != nil {
+		cfg := aws.Config{Credentials: provider}
 		if c := e.options.client(); c != nil {
 			cfg.HTTPClient = c
 		}
@@ -127,6 +134,27 @@ func (e *ECR) load(ctx context.Context) (aws.Config, error) {
 		options = append(options, config.WithHTTPClient(c))
 	}
 	return config.LoadDefaultConfig(ctx, options...)
+}
+
+// provider gives the keys that stand in for AWS's chain; nil is none.
+func (o Options) provider() aws.CredentialsProvider {
+	static := func(k Key) credentials.StaticCredentialsProvider {
+		return credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Session)
+	}
+	switch {
+	case o.Key != nil:
+		return static(*o.Key)
+	case o.Keys != nil:
+		return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			key, err := o.Keys(ctx)
+			if err != nil {
+				return aws.Credentials{}, err
+			}
+			return static(key).Retrieve(ctx)
+		}))
+	default:
+		return nil
+	}
 }
 
 // api is the client for the region of a registry.

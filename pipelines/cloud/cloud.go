@@ -21,10 +21,16 @@ type Options struct {
 	Transport http.RoundTripper
 	// Key is used instead of AWS's own chain, for the sandbox.
 	Key *Key
+	// Keys is asked instead of AWS's own chain, once and not before AWS is. Its [fault.Error] is passed on.
+	Keys func(context.Context) (Key, error)
 }
 
 // Key is an access key of AWS. It prints without the secret.
-type Key struct{ ID, Secret string }
+type Key struct {
+	ID, Secret string
+	// Session is the token that belongs to a temporary key; empty for one that lasts.
+	Session string
+}
 
 // String prints the name of the key.
 func (k Key) String() string { return k.ID + ":[redacted]" }

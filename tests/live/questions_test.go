@@ -20,7 +20,7 @@ func TestFunctionsHaveHelp(t *testing.T) {
 	}
 	for _, name := range []string{
 		"build", "bump", "check-config", "check-lint", "check-rehearsal", "check-tests", "container", "plan", "publish",
-		"registry", "rehearse", "tags",
+		"pull-secret", "registry", "registry-check", "rehearse", "tags",
 	} {
 		if help := lines[name]; help == "" || len(help) > 100 {
 			t.Errorf("%s: %q", name, help)
@@ -100,6 +100,10 @@ func TestMistakes(t *testing.T) {
 		},
 		"half an account": {
 			[]string{"--username", "ada", "publish", "--env", "dev"}, "username and password go together", "next: give both",
+		},
+		"half a key of AWS": {
+			[]string{"--aws-access-key-id", "env:PATH", "publish", "--env", "dev"},
+			"an access key of AWS and its secret go together", "next: give both",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
