@@ -202,7 +202,7 @@ func (p *Promoter) tags(r route, j *job, n int) ([]version.Tag, error) {
 
 // decide settles the tags. What is refused is a part of the plan.
 func (p *Promoter) decide(ctx context.Context, w *Work) error {
-	err := each(ctx, w.jobs, func(ctx context.Context, j *job) error { return p.keepRolledBack(ctx, j) })
+	err := each(ctx, w.jobs, func(ctx context.Context, j *job) error { return p.keepRolledBack(ctx, w, j) })
 	if err != nil {
 		return err
 	}

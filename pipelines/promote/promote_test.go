@@ -505,6 +505,39 @@ func TestNamedSourcesAndSignedRecords(t *testing.T) {
 	}
 }
 
+// A late job of an image that was there before does not undo a rollback either, once a fix has taken the tags from where
+// the rollback left them, nor when the rollback went past it.
+func TestALateJobAfterARollbackAndAFix(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, options{})
+	first, bad, fix := cargo{version: "1.0.0", day: 1}, cargo{version: "1.1.0", day: 2}, cargo{version: "1.0.1", day: 3}
+	y.road(first)
+	y.road(bad)
+	back := promote.Request{To: "production", Rollback: true, Version: version("1.0.0")}
+	_, err := y.promote(t.Context(), bad, back)
+	must(t, err)
+	y.road(fix)
+	late, err := y.promote(t.Context(), bad, to("production"))
+	must(t, err)
+	if got := actions(late); got["alpha:latest"] != "kept" || got["alpha:v1"] != "kept" {
+		t.Errorf("the late job of the bad version: %v", got)
+	}
+	_, err = y.promote(t.Context(), bad, promote.Request{To: "production", Rollback: true, Version: version("1.1.0")})
+	must(t, err)
+	_, err = y.promote(t.Context(), bad, back)
+	must(t, err)
+	late, err = y.promote(t.Context(), fix, to("production"))
+	must(t, err)
+	if got := actions(late); got["alpha:latest"] != "kept" || got["alpha:v1"] != "kept" || got["alpha:v1.0"] != "kept" {
+		t.Errorf("the late job of the fix, which the rollback went past: %v", got)
+	}
+	next := cargo{version: "1.1.1", day: 4}
+	y.road(next)
+	if got := y.tags("prd.example.com")["alpha:latest"]; got != y.digest(next, "alpha") {
+		t.Errorf("a new version does not move latest: %s", got)
+	}
+}
+
 // A record that somebody else left, so that the own one would look superfluous, does not take its place.
 func TestAForgedRecordDoesNotReplaceTheSignedOne(t *testing.T) {
 	t.Parallel()

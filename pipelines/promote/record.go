@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -120,9 +121,10 @@ func promotions(ctx context.Context, r *registry.Repository, d digest.Digest) ([
 	return out, err
 }
 
-// keepRolledBack keeps floating tags where a rollback left them, when the image that it took them from is promoted
-// again: a late job must not undo it. Another version moves them.
-func (p *Promoter) keepRolledBack(ctx context.Context, j *job) error {
+// keepRolledBack keeps floating tags where a rollback left them, when an image is promoted again that had come to the
+// environment before: a late job must not undo it, also after a fix has taken the tags from where they were left. A
+// version that is new there moves them.
+func (p *Promoter) keepRolledBack(ctx context.Context, w *Work, j *job) error {
 	x := j.candidate
 	released := false
 	for _, t := range x.Wanted {
@@ -131,6 +133,10 @@ func (p *Promoter) keepRolledBack(ctx context.Context, j *job) error {
 	if !released || x.Back || j.settled {
 		return nil // an image that never was here cannot have been taken back
 	}
+	own, err := promotions(ctx, j.target, j.picked.desc.Digest)
+	if err != nil {
+		return err
+	}
 	read := map[string][]*attest.Promotion{}
 	for _, t := range x.Wanted {
 		now := j.seen[t.Name]
@@ -138,22 +144,38 @@ func (p *Promoter) keepRolledBack(ctx context.Context, j *job) error {
 			continue
 		}
 		if _, ok := read[now]; !ok {
-			var err error
 			if read[now], err = promotions(ctx, j.target, digest.Digest(now)); err != nil {
 				return err
 			}
 		}
-		for _, r := range read[now] {
-			if r.Rollback && r.MovedFrom[t.Name] == x.Digest() {
-				if x.Kept == nil {
-					x.Kept = map[string]string{}
-				}
-				x.Kept[t.Name] = fmt.Sprintf("a rollback to %s of commit %s took it from this image", r.Version,
-					facts.Short(r.Commit))
+		if why := left(w.route.to, t.Name, x.Digest(), own, read[now]); why != "" {
+			if x.Kept == nil {
+				x.Kept = map[string]string{}
 			}
+			x.Kept[t.Name] = why
 		}
 	}
 	return nil
+}
+
+// left says why a floating tag stays with the image that has it, by the records of both; "" when it may move.
+func left(to, tag, digest string, own, holder []*attest.Promotion) string {
+	var came time.Time // when the image last came to the environment
+	for _, r := range own {
+		if r.To == to && r.At.After(came) {
+			came = r.At
+		}
+	}
+	why := ""
+	for _, r := range holder {
+		switch {
+		case r.Rollback && r.MovedFrom[tag] == digest:
+			return fmt.Sprintf("a rollback to %s of commit %s took it from this image", r.Version, facts.Short(r.Commit))
+		case r.To == to && slices.Contains(r.Tags, tag) && !came.IsZero() && r.At.After(came):
+			why = fmt.Sprintf("it was given to %s of commit %s after this image came here", r.Version, facts.Short(r.Commit))
+		}
+	}
+	return why
 }
 
 // recorder attaches with few requests: a new record is nowhere yet, and its subject is there.
