@@ -253,6 +253,12 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 		if !j.settled && !w.route.Rollback {
 			out = append(out, p.check(w.route, j)...)
 		}
+		if refusal, err := p.neverCame(ctx, w, j); err != nil || refusal != nil {
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, *refusal)
+		}
 		for _, t := range j.candidate.Tags {
 			if t.Action == guard.ActionRefused {
 				subject := j.target.String() + ":" + t.Name

@@ -233,6 +233,24 @@ func TestRefusals(t *testing.T) {
 			},
 			want: []string{"wants the records of promotions to be signed", "--key KEY"},
 		},
+		"a rollback to what somebody pushed past the approvals": {
+			options: options{approvals: true}, built: k,
+			request: promote.Request{To: "production", Rollback: true, Version: version("1.0.0")},
+			before: func(t *testing.T, y *yard) {
+				t.Helper()
+				must(t, y.approve(t.Context(), "ann", "release-manager", "staging", "dev-4200001"))
+				_, err := y.promote(t.Context(), k, to("staging"))
+				must(t, err)
+				for _, name := range y.config.ComponentNames() {
+					r, err := y.client("robot").Repository("prd.example.com/o/" + name)
+					must(t, err)
+					raw, desc, err := r.Manifest(t.Context(), "staging-v1.0.0-rc1")
+					must(t, err)
+					must(t, r.Tag(t.Context(), raw, desc, "v1.0.0"))
+				}
+			},
+			want: []string{"no record says that this image was promoted to production", "berth audit prd.example.com/o/alpha:v1.0.0"},
+		},
 		"a rollback to what was never released": {
 			built: k, request: promote.Request{To: "production", Rollback: true, Version: version("0.9.0")},
 			before: func(t *testing.T, y *yard) { t.Helper(); y.road(k) },

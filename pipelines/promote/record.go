@@ -14,6 +14,7 @@ import (
 	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/facts"
 	"github.com/berth-sh/berth/pipelines/guard"
+	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/version"
 )
@@ -176,6 +177,27 @@ func left(to, tag, digest string, own, holder []*attest.Promotion) string {
 		}
 	}
 	return why
+}
+
+// neverCame refuses a rollback to an image that no record of a promotion brought to the environment under its tag,
+// where approvals are wanted: a rollback needs none only because the version had them when it was released.
+func (p *Promoter) neverCame(ctx context.Context, w *Work, j *job) (*plan.Refusal, error) {
+	if !w.route.Rollback || len(w.route.rule.Approvals) == 0 || !j.candidate.Changes() {
+		return nil, nil
+	}
+	records, err := promotions(ctx, j.target, j.picked.desc.Digest)
+	if err != nil || slices.ContainsFunc(records, func(r *attest.Promotion) bool {
+		return !r.Rollback && r.To == w.route.to && r.Target == j.target.String() && r.Component == j.component &&
+			slices.Contains(r.Tags, j.picked.tag)
+	}) {
+		return nil, err
+	}
+	return &plan.Refusal{
+		Subject: j.target.String() + ":" + j.picked.tag,
+		Reason: "no record says that this image was promoted to " + w.route.to + " under that tag, " +
+			"so that nobody is known to have approved it",
+		Next: "look what it is: berth audit " + j.target.String() + ":" + j.picked.tag,
+	}, nil
 }
 
 // recorder attaches with few requests: a new record is nowhere yet, and its subject is there.
