@@ -95,7 +95,12 @@ func (d dockerConfig) Credential(ctx context.Context, host string) (registry.Cre
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o600); err != nil {
 		return registry.Credential{}, err
 	}
-	lookup := func(name string) (string, bool) { return dir, name == "DOCKER_CONFIG" }
+	lookup := func(name string) (string, bool) {
+		if name == "DOCKER_CONFIG" {
+			return dir, true
+		}
+		return "", false
+	}
 	return registry.DockerConfig(lookup).Credential(ctx, host)
 }
 

@@ -179,9 +179,9 @@ func TestARegistryThatKeepsFloatingTags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHarbour(t)
-			h.must(cargo{version: "1.0.0", day: 1})
+			h.must(cargo{version: "1.1.0", day: 1})
 			want := h.tags()
-			s := h.load(cargo{version: "1.1.0", day: 2})
+			s := h.load(cargo{version: "1.1.1", day: 2})
 			h.proxy.Add(faultproxy.Rule{Method: "PUT", Path: regexp.MustCompile(`/manifests/(latest|v1|v1\.1)$`), Fault: f})
 			_, err := h.publish(t.Context(), s)
 			failed(t, err, fault.Refused, "a registry that refuses to move floating tags")

@@ -88,8 +88,9 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// uploadLimit is what a call from a fresh clone of this repository may upload, in bytes.
-const uploadLimit = 5 << 20
+// uploadLimit is what a call from a fresh clone of this repository may upload, in bytes. The aim is 5 MB, which the
+// repository has outgrown: what is tracked by git cannot be left out, as it would look deleted.
+const uploadLimit = 8 << 20
 
 // A clone of this repository publishes with no argument but the environment, with the digests of the command line.
 func TestThisRepository(t *testing.T) {
