@@ -26,7 +26,7 @@ import (
 )
 
 // sequences of a normal run; BERTH_MODEL sets another number.
-const sequences, steps = 1200, 7
+const sequences, steps = 2000, 7
 
 // Thousands of random sequences of publishing, approving, promoting, rolling back, late jobs and crashes. After every
 // step: no version tag has changed its digest, no floating tag went back without a rollback's record, nothing came to
