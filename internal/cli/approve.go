@@ -12,7 +12,6 @@ import (
 	"github.com/berth-sh/berth/pipelines/approve"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/promote"
-	"github.com/berth-sh/berth/pipelines/version"
 )
 
 // sourceFlags pick images as a promotion does.
@@ -38,14 +37,9 @@ func (f sourceFlags) request(cmd *cobra.Command) (promote.Request, error) {
 	if f.digest != "" && (f.version != "" || len(f.from) > 0) || f.version != "" && len(f.from) > 0 {
 		return r, usage(cmd, "--version, --digest and --from each pick the images: keep one of them")
 	}
-	if f.version != "" {
-		v, err := version.Parse("--version", f.version)
-		if err != nil {
-			return r, err
-		}
-		r.Version = v
-	}
-	return r, nil
+	var err error
+	r.Version, err = versionFlag(f.version)
+	return r, err
 }
 
 // openSource opens the project for a verb that reads and writes where images of a promotion come from.

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
-	"github.com/berth-sh/berth/pipelines/version"
 )
 
 // formatMermaid is a chart for Markdown.
@@ -35,12 +34,9 @@ func (a *app) look(
 	case len(refs) > 0 && f.version != "":
 		return nil, r, usage(cmd, "--version is for the images of an environment: drop it, or the reference")
 	}
-	if f.version != "" {
-		v, err := version.Parse("--version", f.version)
-		if err != nil {
-			return nil, r, err
-		}
-		r.Version = v
+	var err error
+	if r.Version, err = versionFlag(f.version); err != nil {
+		return nil, r, err
 	}
 	p, err := a.openBuilding()
 	if err != nil {

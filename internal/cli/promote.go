@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
@@ -139,14 +140,17 @@ func (a *app) promoteRequest(cmd *cobra.Command, f promoteFlags) (pipelines.Prom
 		return r, usage(cmd, "--rollback needs --version: the one to go back to")
 	}
 	r.To, r.From, r.Components, r.Rollback = f.to, f.from, f.components, f.rollback
-	if f.version != "" {
-		v, err := version.Parse("--version", f.version)
-		if err != nil {
-			return r, err
-		}
-		r.Version = v
+	var err error
+	r.Version, err = versionFlag(f.version)
+	return r, err
+}
+
+// versionFlag reads --version; nil when it was not given.
+func versionFlag(text string) (*semver.Version, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return r, nil
+	return version.Parse("--version", text)
 }
 
 // loadPromotion reads a saved plan of a promotion.

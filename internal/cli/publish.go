@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/berth-sh/berth/pipelines"
-	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
 	"github.com/berth-sh/berth/pipelines/version"
 )
@@ -115,36 +114,26 @@ func requestOf(pl plan.Plan) plan.Request {
 
 // samePlan fails when the facts changed since the plan was saved, and says which.
 func samePlan(file string, then, now plan.Plan) error {
-	changed := changes(then, now)
-	if len(changed) == 0 {
-		return nil
-	}
-	return fault.New(fault.Refused, "--plan "+file, "look at the new plan (berth plan), and save it again",
-		"the facts changed since the plan was saved: %s", strings.Join(changed, "; "))
+	return changes(then, now).Err("--plan "+file, "berth plan")
 }
 
 // changes lists what differs between two plans. The reason for the environment is not compared: the one was chosen by
 // the git ref, the other by name.
-func changes(then, now plan.Plan) []string {
-	var out []string
-	differ := func(what, was, is string) {
-		if was != is {
-			out = append(out, fmt.Sprintf("%s was %s and is now %s", what, was, is))
-		}
-	}
-	differ("the registry", then.Registry, now.Registry)
-	differ("the version", then.Version, now.Version)
-	differ("the commit", then.Commit, now.Commit)
+func changes(then, now plan.Plan) plan.Changes {
+	var out plan.Changes
+	out.Differ("the registry", then.Registry, now.Registry)
+	out.Differ("the version", then.Version, now.Version)
+	out.Differ("the commit", then.Commit, now.Commit)
 	if len(then.Images) != len(now.Images) {
 		return append(out, fmt.Sprintf("there were %d images and are now %d", len(then.Images), len(now.Images)))
 	}
 	for i, was := range then.Images {
 		is := now.Images[i]
-		differ("the component", was.Component, is.Component)
-		differ("the repository of "+was.Component, was.Repository, is.Repository)
-		differ("the platforms of "+was.Component, strings.Join(was.Platforms, ","), strings.Join(is.Platforms, ","))
+		out.Differ("the component", was.Component, is.Component)
+		out.Differ("the repository of "+was.Component, was.Repository, is.Repository)
+		out.Differ("the platforms of "+was.Component, strings.Join(was.Platforms, ","), strings.Join(is.Platforms, ","))
 		if i == 0 {
-			differ("the list of tags", tagNames(was.Tags), tagNames(is.Tags))
+			out.Differ("the list of tags", tagNames(was.Tags), tagNames(is.Tags))
 		}
 	}
 	return out

@@ -38,16 +38,8 @@ type Mending struct {
 // time for all files in layers that are not the base's: which time a builder gives them depends on its caches. The
 // history is one line a layer, for the same reason.
 func Mend(ctx context.Context, layout, dir string, m Mending) error {
-	a, err := openArchive(layout)
-	if err != nil {
-		return err
-	}
-	index, err := a.index()
-	if err != nil {
-		return err
-	}
 	found := map[string]built{}
-	if err := a.find(ctx, index.Manifests, maxDepth, found); err != nil {
+	if err := findBuilt(ctx, layout, found); err != nil {
 		return err
 	}
 	if len(found) != 1 {

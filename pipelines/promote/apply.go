@@ -2,25 +2,17 @@ package promote
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
 // Same fails when a plan is not the one that was saved, and says what differs.
 func (w *Work) Same(saved Plan, subject string) error {
-	changed := saved.Changes(w.Plan)
-	if len(changed) == 0 {
-		return nil
-	}
-	return fault.New(fault.Refused, subject, "look at the new plan (berth promote --dry-run), and save it again",
-		"the facts changed since the plan was saved: %s", strings.Join(changed, "; "))
+	return saved.Changes(w.Plan).Err(subject, "berth promote --dry-run")
 }
 
 // Apply carries out a plan: it copies every image, verifies it at the target, attaches the record and sets the tags. A
@@ -86,5 +78,3 @@ func (j *job) add(sent registry.Uploaded) {
 	j.sent.Bytes += sent.Bytes
 	j.sent.Manifests += sent.Manifests
 }
-
-func errorsAsFault(err error) (*fault.Error, bool) { return errors.AsType[*fault.Error](err) }

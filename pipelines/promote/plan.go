@@ -131,24 +131,19 @@ func (p Plan) headline() string {
 }
 
 // Changes lists what differs from another plan of the same kind, for a saved plan that is to be applied exactly.
-func (p Plan) Changes(now Plan) []string {
-	var out []string
-	differ := func(what, was, is string) {
-		if was != is {
-			out = append(out, fmt.Sprintf("%s was %s and is now %s", what, was, is))
-		}
-	}
-	differ("the source", p.From, now.From)
-	differ("the registry", p.Registry, now.Registry)
+func (p Plan) Changes(now Plan) plan.Changes {
+	var out plan.Changes
+	out.Differ("the source", p.From, now.From)
+	out.Differ("the registry", p.Registry, now.Registry)
 	if len(p.Images) != len(now.Images) {
 		return append(out, fmt.Sprintf("there were %d images and are now %d", len(p.Images), len(now.Images)))
 	}
 	for i, was := range p.Images {
 		is := now.Images[i]
-		differ("the component", was.Component, is.Component)
-		differ("the image of "+was.Component, was.Digest, is.Digest)
-		differ("the repository of "+was.Component, was.Repository, is.Repository)
-		differ("the tags of "+was.Component, tagList(was.Tags), tagList(is.Tags))
+		out.Differ("the component", was.Component, is.Component)
+		out.Differ("the image of "+was.Component, was.Digest, is.Digest)
+		out.Differ("the repository of "+was.Component, was.Repository, is.Repository)
+		out.Differ("the tags of "+was.Component, tagList(was.Tags), tagList(is.Tags))
 	}
 	return out
 }

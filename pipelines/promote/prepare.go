@@ -2,6 +2,7 @@ package promote
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -316,7 +317,7 @@ func (r route) flags() string {
 
 // asRefusal turns a refusal that was made as an error into one of a plan.
 func asRefusal(err error) []plan.Refusal {
-	if f, ok := errorsAsFault(err); ok {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return []plan.Refusal{{Subject: f.Subject, Reason: f.Err.Error(), Next: f.Next}}
 	}
 	return nil

@@ -37,16 +37,16 @@ func (p *Promoter) Sources(ctx context.Context, r Request) ([]Source, error) {
 	if err := p.pickAll(ctx, w); err != nil {
 		return nil, err
 	}
-	out := make([]Source, len(w.jobs))
-	return out, each(ctx, w.jobs, func(ctx context.Context, j *job) error {
+	err = each(ctx, w.jobs, func(ctx context.Context, j *job) error {
 		raw, _, err := j.source.Manifest(ctx, j.picked.desc.Digest.String())
-		for i := range out {
-			if w.jobs[i] == j {
-				out[i] = Source{
-					Component: j.component, Repository: j.source, Descriptor: j.picked.desc, Tag: j.picked.tag, Said: guard.Read(raw),
-				}
-			}
-		}
+		j.found.said = guard.Read(raw)
 		return err
 	})
+	var out []Source
+	for _, j := range w.jobs {
+		out = append(out, Source{
+			Component: j.component, Repository: j.source, Descriptor: j.picked.desc, Tag: j.picked.tag, Said: j.found.said,
+		})
+	}
+	return out, err
 }

@@ -8,7 +8,6 @@ import (
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // maxTagList bounds a list of tags with what a registry adds to it, in bytes.
@@ -48,8 +47,6 @@ func (r *Repository) RawTags(ctx context.Context) ([]byte, error) {
 	case http.StatusNotFound:
 		return nil, r.fault(ctx, op, errdef.ErrNotFound)
 	default:
-		return nil, r.fault(ctx, op, &errcode.ErrorResponse{
-			Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode, Errors: readErrors(resp.Body),
-		})
+		return nil, r.fault(ctx, op, answerError(req, resp))
 	}
 }

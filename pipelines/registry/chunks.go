@@ -88,11 +88,7 @@ func (d *destination) send(ctx context.Context, desc ocispec.Descriptor, body io
 func (d *destination) sendChunks(ctx context.Context, desc ocispec.Descriptor, body io.Reader) error {
 	r := d.repository
 	ctx = auth.AppendRepositoryScope(ctx, r.remote.Reference, auth.ActionPull, auth.ActionPush)
-	scheme := "https"
-	if r.remote.PlainHTTP {
-		scheme = "http"
-	}
-	at, err := url.Parse(scheme + "://" + r.remote.Reference.Host() + "/v2/" + r.name + "/blobs/uploads/")
+	at, err := url.Parse(r.origin() + "/v2/" + r.name + "/blobs/uploads/")
 	if err != nil {
 		return err
 	}
@@ -153,9 +149,7 @@ func (r *Repository) step(
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != want {
-		return nil, &errcode.ErrorResponse{
-			Method: method, URL: req.URL, StatusCode: resp.StatusCode, Errors: readErrors(resp.Body),
-		}
+		return nil, answerError(req, resp)
 	}
 	next, err := at.Parse(resp.Header.Get("Location"))
 	if err != nil {

@@ -74,9 +74,7 @@ func (r *Repository) delete(ctx context.Context, op operation) error {
 	case http.StatusNotFound:
 		return r.fault(ctx, op, errdef.ErrNotFound)
 	default:
-		return r.deleteFault(ctx, op, &errcode.ErrorResponse{
-			Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode, Errors: readErrors(resp.Body),
-		})
+		return r.deleteFault(ctx, op, answerError(req, resp))
 	}
 }
 

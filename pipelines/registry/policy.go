@@ -183,6 +183,13 @@ func transient(err error) bool {
 	return ok && timeout.Timeout()
 }
 
+// answerError is a refusal in the form in which oras gives its own, so that both are explained by the same code.
+func answerError(req *http.Request, resp *http.Response) *errcode.ErrorResponse {
+	return &errcode.ErrorResponse{
+		Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode, Errors: readErrors(resp.Body),
+	}
+}
+
 // readErrors reads the errors of a registry's answer, as far as it has any.
 func readErrors(body io.Reader) errcode.Errors {
 	var answer struct {

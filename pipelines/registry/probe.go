@@ -7,7 +7,6 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 )
@@ -71,11 +70,7 @@ func (r *Repository) noLogin(ctx context.Context) error {
 func (r *Repository) CanPush(ctx context.Context) error {
 	op := operation{verb: "begin an upload to", writes: true}
 	ctx = auth.AppendRepositoryScope(ctx, r.remote.Reference, auth.ActionPull, auth.ActionPush)
-	scheme := "https"
-	if r.remote.PlainHTTP {
-		scheme = "http"
-	}
-	begin := scheme + "://" + r.remote.Reference.Host() + "/v2/" + r.name + "/blobs/uploads/"
+	begin := r.origin() + "/v2/" + r.name + "/blobs/uploads/"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, begin, http.NoBody)
 	if err != nil {
 		return r.fault(ctx, op, err)
@@ -86,9 +81,7 @@ func (r *Repository) CanPush(ctx context.Context) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusAccepted {
-		return r.fault(ctx, op, &errcode.ErrorResponse{
-			Method: req.Method, URL: req.URL, StatusCode: resp.StatusCode, Errors: readErrors(resp.Body),
-		})
+		return r.fault(ctx, op, answerError(req, resp))
 	}
 	// Where an upload cannot be cancelled, the registry forgets it by itself.
 	place, err := req.URL.Parse(resp.Header.Get("Location"))
