@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/berth-sh/berth/.dagger/internal/dagger"
+	berthconfig "github.com/berth-sh/berth/pipelines/config"
 )
 
 // Format is how a result is written.
@@ -36,6 +37,9 @@ type Berth struct {
 
 // Settings are the plain arguments of the constructor.
 type Settings struct {
+	// Absent is what was not uploaded.
+	// +private
+	Absent []string
 	// Place is the folder of the repository in which the caller stands; "." is its root.
 	// +private
 	Place string
@@ -111,7 +115,8 @@ func New(
 	// current folder.
 	// +optional
 	source *dagger.Directory,
-	// Paths that are not uploaded. None may be tracked by git, which would see it as deleted.
+	// Paths that are not uploaded, beside dagger.exclude of berth.yaml: patterns of .dockerignore, from the repository's
+	// root. No image may be built from what git tracks there.
 	// +default=["**/.bin", "**/node_modules"]
 	exclude []string,
 	// Folder of berth.yaml in the repository; default: the nearest one, from the current folder upwards.
@@ -206,7 +211,7 @@ func New(
 	place := "."
 	if source == nil {
 		var err error
-		if source, place, project, err = around(ctx, workspace, exclude, project, config); err != nil {
+		if source, place, project, exclude, err = around(ctx, workspace, exclude, project, config); err != nil {
 			return nil, err
 		}
 	} else {
@@ -215,7 +220,7 @@ func New(
 	return &Berth{
 		Source: source,
 		Settings: Settings{
-			Place: place, Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort,
+			Absent: exclude, Place: place, Project: project, Config: config, Ref: ref, Version: version, ShaShort: shaShort,
 			RegistryType: registryType, Variables: variables, Sandbox: sandbox, GoImage: goImage, GoProxy: goProxy,
 			GoPrivate: goPrivate, RegistryService: registryService, RegistryHost: registryHost,
 		},
@@ -228,20 +233,28 @@ func New(
 	}, nil
 }
 
-// around is the repository in which the caller stands: its content, the place in it, and the folder of the nearest
-// berth.yaml unless project or config name one.
+// around is the repository in which the caller stands: its content, the place in it, the folder of the nearest
+// berth.yaml unless project or config name one, and all that is not uploaded of it.
 func around(
 	ctx context.Context, workspace *dagger.Workspace, exclude []string, project, config string,
-) (source *dagger.Directory, place, folder string, err error) {
+) (source *dagger.Directory, place, folder string, absent []string, err error) {
 	if place, err = workspace.Path(ctx); err != nil {
-		return nil, "", "", fmt.Errorf("look for the repository: %w", err)
+		return nil, "", "", nil, fmt.Errorf("look for the repository: %w", err)
 	}
-	if project == "" && config == "" {
-		found, err := workspace.FindUp(ctx, "berth.yaml")
-		if err != nil {
-			return nil, "", "", fmt.Errorf("look for berth.yaml: %w", err)
+	file := config
+	switch {
+	case config != "":
+	case project != "":
+		file = path.Join(project, berthconfig.FileName)
+	default:
+		if file, err = workspace.FindUp(ctx, berthconfig.FileName); err != nil {
+			return nil, "", "", nil, fmt.Errorf("look for %s: %w", berthconfig.FileName, err)
 		}
-		project = path.Dir(strings.TrimPrefix(found, "/"))
+		project = path.Dir(strings.TrimPrefix(file, "/"))
 	}
-	return workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude}), place, project, nil
+	// Where it cannot be read, everything is uploaded, and opening the repository says what is wrong.
+	if text, err := workspace.File(path.Join("/", file)).Contents(ctx); err == nil {
+		exclude = append(exclude, berthconfig.Excluded([]byte(text))...)
+	}
+	return workspace.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude}), place, project, exclude, nil
 }

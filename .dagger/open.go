@@ -177,6 +177,7 @@ func (b *Berth) options(o *opened, dir string, secrets buildSecrets) (pipelines.
 		return pipelines.Options{}, err
 	}
 	return pipelines.Options{
+		Absent:      b.Settings.Absent,
 		Dir:         dir,
 		Project:     b.Settings.Project,
 		Config:      b.Settings.Config,

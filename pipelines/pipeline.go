@@ -34,6 +34,8 @@ type Options struct {
 	// Outputs are files and folders that the run reads or writes and that are no part of the sources, such as an OCI
 	// layout or a saved plan. They do not make the work tree dirty.
 	Outputs []string
+	// Absent are patterns of .dockerignore, relative to the repository's root, of what this copy of it was made without.
+	Absent []string
 	// Dir is the working directory, from which relative paths start.
 	Dir string
 	// Lookup reads the environment.
@@ -218,6 +220,7 @@ func (p *Pipeline) read(ctx context.Context) (state, error) {
 		Inputs:     inputs,
 		Modules:    modules,
 		Outputs:    p.outputs(),
+		Absent:     p.options.Absent,
 		TagPattern: version.GitTagGlob(p.Config.Version.GitTag),
 	})
 	if err != nil {

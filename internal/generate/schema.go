@@ -53,6 +53,7 @@ func sections() []string {
 	return []string{
 		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "Registry", "TagRule",
 		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy", "Chart",
+		"Dagger",
 	}
 }
 
@@ -67,6 +68,7 @@ func places() map[string]string {
 		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
 		"Policy": "policy",
 		"Chart":  "chart",
+		"Dagger": "dagger",
 	}
 }
 

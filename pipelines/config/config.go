@@ -50,6 +50,9 @@ type Config struct {
 	// The Helm chart that deploys the images.
 	Chart *Chart `yaml:"chart,omitempty"`
 
+	// What calls of the Dagger module take of the repository.
+	Dagger Dagger `yaml:"dagger,omitempty"`
+
 	source *source
 }
 
@@ -269,6 +272,13 @@ type Policy struct {
 	BaseImages []string `yaml:"baseImages,omitempty"`
 	// Refuse base images that no digest pins.
 	Pinned bool `yaml:"pinned,omitempty"`
+}
+
+// Dagger says what calls of the Dagger module take of the repository.
+type Dagger struct {
+	// Paths that are not uploaded to the engine: what no image is built from. Patterns of .dockerignore, relative to the
+	// repository's root. What git tracks there counts as unchanged. The constructor's `exclude` comes on top.
+	Exclude []string `yaml:"exclude,omitempty"`
 }
 
 // ComponentNames lists the components in the order in which berth treats and prints them.

@@ -23,17 +23,22 @@ import (
 // index, as git does, and hashes only the files whose size or times leave a doubt.
 func (r *Repository) dirty(ctx context.Context, commit *object.Commit, o Options) ([]string, error) {
 	idx, err := r.git.Storer.Index()
-	if errors.Is(err, index.ErrUnknownExtension) || errors.Is(err, index.ErrInvalidChecksum) {
-		return r.dirtyByProgram(ctx, o)
-	}
-	if err != nil {
+	byProgram := errors.Is(err, index.ErrUnknownExtension) || errors.Is(err, index.ErrInvalidChecksum)
+	if err != nil && !byProgram {
 		return nil, fmt.Errorf("read the index: %w", err)
+	}
+	left, err := o.leftOut()
+	if err != nil {
+		return nil, err
+	}
+	if byProgram {
+		return r.dirtyByProgram(ctx, o, left)
 	}
 	staged, err := r.staged(idx, commit)
 	if err != nil {
 		return nil, fmt.Errorf("compare the index with HEAD: %w", err)
 	}
-	changed, err := r.changed(ctx, idx)
+	changed, err := r.changed(ctx, idx, left)
 	if err != nil {
 		return nil, fmt.Errorf("compare the work tree with the index: %w", err)
 	}
@@ -75,7 +80,7 @@ func (o Options) writes(name string) bool {
 
 // dirtyByProgram asks git itself. Some forms of the index only git can read: split and sparse ones, and those without
 // a checksum (index.skipHash).
-func (r *Repository) dirtyByProgram(ctx context.Context, o Options) ([]string, error) {
+func (r *Repository) dirtyByProgram(ctx context.Context, o Options, left absence) ([]string, error) {
 	output, err := r.run(ctx, nil, "--no-optional-locks", "status", "--porcelain=v1", "-z", "--no-renames",
 		"--untracked-files=all", "--ignore-submodules=all")
 	if err != nil {
@@ -90,7 +95,7 @@ func (r *Repository) dirtyByProgram(ctx context.Context, o Options) ([]string, e
 		name := strings.TrimSuffix(line[3:], "/")
 		input := under(inputs, name) || under(modules, name) && compiled(name)
 		own := slices.Contains(strings.Split(path.Dir(name), "/"), stateDir) || o.writes(name)
-		if strings.HasPrefix(line, "??") && (!input || own) {
+		if strings.HasPrefix(line, "??") && (!input || own) || strings.HasPrefix(line, " D") && left(name) {
 			continue
 		}
 		paths = append(paths, name)
@@ -166,12 +171,12 @@ func sameMode(a, b filemode.FileMode) bool {
 }
 
 // changed lists tracked files that differ from the index.
-func (r *Repository) changed(ctx context.Context, idx *index.Index) ([]string, error) {
+func (r *Repository) changed(ctx context.Context, idx *index.Index, left absence) ([]string, error) {
 	cfg, err := r.git.Config()
 	if err != nil {
 		return nil, err
 	}
-	c := comparer{repository: r, indexTime: idx.ModTime.UnixNano(), trustMode: true, symlinks: true}
+	c := comparer{repository: r, left: left, indexTime: idx.ModTime.UnixNano(), trustMode: true, symlinks: true}
 	if core := cfg.Raw.Section("core"); core != nil {
 		c.trustMode = !strings.EqualFold(core.Option("filemode"), "false")
 		c.symlinks = !strings.EqualFold(core.Option("symlinks"), "false")
@@ -206,6 +211,7 @@ func (r *Repository) changed(ctx context.Context, idx *index.Index) ([]string, e
 // comparer compares files of the work tree with entries of the index.
 type comparer struct {
 	repository          *Repository
+	left                absence
 	indexTime           int64 // nanoseconds
 	trustMode, symlinks bool
 }
@@ -218,7 +224,7 @@ func (c comparer) same(e *index.Entry) (bool, error) {
 	info, err := os.Lstat(full)
 	if err != nil {
 		if gone(err) {
-			return false, nil
+			return c.left(e.Name), nil
 		}
 		return false, err
 	}

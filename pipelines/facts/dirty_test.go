@@ -270,6 +270,40 @@ func TestDirtyInputs(t *testing.T) {
 	}
 }
 
+// A copy that was made without some files is clean, as long as no image is built from them.
+func TestDirtyCopies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, name := range []string{"docs/a", "docs/keep/b", "in/docs/c", "lib/go.mod", "lib/l.go", "lib/l.txt", "x"} {
+		f.write(name, "1")
+	}
+	f.git("add", ".")
+	f.git("commit", "--quiet", "--message", "all")
+	for _, name := range []string{"docs", "in", "lib"} {
+		if err := os.RemoveAll(filepath.Join(f.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.write("docs/keep/b", "2")
+	tests := []struct{ absent, want []string }{
+		{nil, []string{"docs/a", "docs/keep/b", "in/docs/c", "lib/go.mod", "lib/l.go", "lib/l.txt"}},
+		{[]string{"docs"}, []string{"docs/keep/b", "in/docs/c", "lib/go.mod", "lib/l.go", "lib/l.txt"}},
+		{[]string{"**/*"}, []string{"docs/keep/b", "in/docs/c", "lib/go.mod", "lib/l.go"}},
+		{[]string{"**/*", "!docs/a"}, []string{"docs/a", "docs/keep/b", "in/docs/c", "lib/go.mod", "lib/l.go"}},
+	}
+	for _, index := range []string{"plain", "split"} {
+		if index == "split" { // which only git itself can read
+			f.git("update-index", "--split-index")
+		}
+		for _, tt := range tests {
+			options := Options{Inputs: []string{"in"}, Modules: []string{"lib"}, Absent: tt.absent}
+			if diff := cmp.Diff(tt.want, f.facts(options).Dirty); diff != "" {
+				t.Errorf("%s index, without %v (-want +got):\n%s", index, tt.absent, diff)
+			}
+		}
+	}
+}
+
 func TestDirtyConversions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

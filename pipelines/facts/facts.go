@@ -54,6 +54,9 @@ type Options struct {
 	// Outputs are files and folders relative to the root, with slashes, that do not count as dirty while they are
 	// untracked: what a run writes.
 	Outputs []string
+	// Absent are patterns of .dockerignore, relative to the root, of what this copy of the work tree was made without. A
+	// tracked file among them that is not there counts as unchanged, unless images are built from it: then it was lost.
+	Absent []string
 	// TagPattern is the glob of release tags, such as "knative-lambda-v*". A detached HEAD at exactly such a tag is a
 	// build of that tag. Empty means no tag is.
 	TagPattern string

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/berth-sh/berth/pipelines/config"
 )
 
 // A layout has the digests of the command line, which publishes it.
@@ -88,9 +90,8 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// uploadLimit is what a call from a fresh clone of this repository may upload, in bytes. The aim is 5 MB, which the
-// repository has outgrown: what is tracked by git cannot be left out, as it would look deleted.
-const uploadLimit = 8 << 20
+// uploadLimit is what a call from a fresh clone of this repository may upload, in bytes.
+const uploadLimit = 5 << 20
 
 // A clone of this repository publishes with no argument but the environment, with the digests of the command line.
 func TestThisRepository(t *testing.T) {
@@ -98,17 +99,8 @@ func TestThisRepository(t *testing.T) {
 	live(t)
 	clone := filepath.Join(t.TempDir(), "clone")
 	run(t, module(t), nil, "git", "clone", "--quiet", "--no-local", ".", clone).ok(t)
-	var size int64
-	err := filepath.WalkDir(clone, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		size += info.Size()
-		return err
-	})
-	if err != nil || size > uploadLimit {
-		t.Errorf("a call uploads %d bytes, more than %d: %v", size, uploadLimit, err)
+	if size := uploaded(t, clone); size > uploadLimit {
+		t.Errorf("a call uploads %d bytes, more than %d", size, uploadLimit)
 	}
 	if _, err := os.Stat(filepath.Join(clone, "dagger.json")); err != nil {
 		t.Fatal(err)
@@ -119,4 +111,36 @@ func TestThisRepository(t *testing.T) {
 	if diff := cmp.Diff(want, digests(decode[receipt](t, got).Images)); diff != "" {
 		t.Errorf("the command line, then the module:\n%s", diff)
 	}
+}
+
+// uploaded is the size of what the engine takes of a repository, in bytes: as the module, it asks for the whole without
+// what berth.yaml excludes.
+func uploaded(t *testing.T, dir string) (size int64) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "berth.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	excluded := config.Excluded(text)
+	if len(excluded) == 0 {
+		t.Fatal("berth.yaml excludes nothing")
+	}
+	args := []string{"--silent", "core", "host", "directory", "--path", dir}
+	for _, pattern := range excluded {
+		args = append(args, "--exclude", pattern)
+	}
+	out := filepath.Join(t.TempDir(), "taken")
+	run(t, dir, nil, "dagger", append(args, "export", "--path", out)...).ok(t)
+	err = filepath.WalkDir(out, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		size += info.Size()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
 }

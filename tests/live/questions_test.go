@@ -73,6 +73,21 @@ func TestAnswersFollowTheRepository(t *testing.T) {
 	}
 }
 
+// What no image is built from is not uploaded, and does not look deleted; what one is built from does.
+func TestExcludedFilesAreUnchanged(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.write("docs/page.md", "# Shop\n")
+	s.write("svc/berth.yaml", shopYAML+"dagger: {exclude: [docs]}\n")
+	s.commit("docs: say what is sold")
+	if got := call(t, s.project(), "tags", "--env", "dev").ok(t); strings.Contains(got, "dirty") {
+		t.Errorf("without docs: %s", got)
+	}
+	if got := call(t, s.project(), "--exclude", "svc/web", "tags", "--env", "dev").ok(t); !strings.Contains(got, "v0.1.0-dirty") {
+		t.Errorf("without the component: %s", got)
+	}
+}
+
 // A mistake costs one line of cause and what to do next, also without a repository at all.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
