@@ -36,9 +36,14 @@ func (p *Pipeline) Approve(ctx context.Context, r ApproveRequest) (approve.Recei
 	if _, _, err := rules.Speaker(r.Signer.PublicKey(), r.Role); err != nil {
 		return approve.Receipt{}, err
 	}
-	sources, err := p.sources(ctx, r.Request, r.Digest)
+	promoter, sources, err := p.sources(ctx, r.Request, r.Digest)
 	if err != nil {
 		return approve.Receipt{}, err
+	}
+	if !r.Revoke {
+		if rules.Chart, err = promoter.ChartOf(ctx, r.To, sources); err != nil {
+			return approve.Receipt{}, err
+		}
 	}
 	do := rules.Give
 	if r.Revoke {
@@ -121,8 +126,12 @@ func (p *Pipeline) approvalsFor(ctx context.Context, r promote.Request, digest s
 	if err != nil {
 		return nil, err
 	}
-	sources, err := p.sources(ctx, r, digest)
+	promoter, sources, err := p.sources(ctx, r, digest)
 	if err != nil {
+		return nil, err
+	}
+	// A chart that is missing is the promotion's to refuse.
+	if rules.Chart, err = promoter.ChartOf(ctx, r.To, sources); err != nil && fault.CodeOf(err) != fault.Refused {
 		return nil, err
 	}
 	out := make([]approve.Listed, len(sources))
@@ -152,18 +161,21 @@ func (p *Pipeline) rules(to string) (approve.Rules, error) {
 	return approve.RulesFor(p.Config, keys, to)
 }
 
-// sources finds the images that a promotion would take.
-func (p *Pipeline) sources(ctx context.Context, r promote.Request, d string) ([]promote.Source, error) {
+// sources finds the images that a promotion would take, with what would promote them.
+func (p *Pipeline) sources(
+	ctx context.Context, r promote.Request, d string,
+) (*promote.Promoter, []promote.Source, error) {
 	promoter, err := p.promoter(ctx, p.client, PromoteRequest{Request: r})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if d != "" {
 		if r.From, err = p.withDigest(ctx, r, d); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return promoter.Sources(ctx, r)
+	out, err := promoter.Sources(ctx, r)
+	return promoter, out, err
 }
 
 // withDigest names the images of the source environment that have a digest.

@@ -178,7 +178,7 @@ func (p *Pipeline) lookVersion(ctx context.Context, r LookRequest) ([]looked, er
 		return nil, fault.New(fault.Usage, "--version "+r.Version.String(), "name the image: COMPONENT:TAG",
 			"images of environment %s are not found by their version", r.Environment)
 	}
-	sources, err := p.sources(ctx, promote.Request{
+	_, sources, err := p.sources(ctx, promote.Request{
 		To: r.Environment, Components: r.Components, Version: r.Version, Rollback: true,
 	}, "")
 	if err != nil {

@@ -288,6 +288,9 @@ func (p *Pipeline) ChartPack(ctx context.Context) (chart.Artifact, error) {
 	if err != nil {
 		return chart.Artifact{}, err
 	}
+	if err := chart.CheckPortable(p.Config, a.Chart, a.Files); err != nil {
+		return chart.Artifact{}, err
+	}
 	return chart.Pack(ctx, a)
 }
 

@@ -58,6 +58,9 @@ func (p *Pipeline) applyPromotion(
 	for _, x := range work.Plan.Images {
 		targets = append(targets, x.Repository)
 	}
+	if c := work.Plan.Chart; c != nil {
+		targets = append(targets, c.Repository)
+	}
 	if err := p.createMissing(ctx, r, work.Plan.Registry, targets); err != nil {
 		return promote.Receipt{}, err
 	}
@@ -124,9 +127,10 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 			if err != nil {
 				return approve.Verdict{}, err
 			}
-			rules.Component = s.Component
+			rules.Component, rules.Chart = s.Component, s.Chart
 			return approve.Check(ctx, rules, s.Repository, s.Digest, ci, p.options.Now())
 		},
+		Chart:    p.promotedChart(),
 		Signer:   r.Signer,
 		Run:      run,
 		Now:      p.options.Now,

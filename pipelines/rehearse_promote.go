@@ -29,6 +29,7 @@ func (p *Pipeline) promoteTwice(
 		return err
 	}
 	promoter.Approved = func(context.Context, promote.Subject) (approve.Verdict, error) { return approve.Verdict{}, nil }
+	promoter.Chart = nil // no chart is pushed in a rehearsal
 	if p.Config.Environments[to].Promote.Signed {
 		if promoter.Signer, err = passingSigner(); err != nil {
 			return err

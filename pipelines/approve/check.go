@@ -22,6 +22,8 @@ type Rules struct {
 	Component string
 	// From and To are the environments of the promotion.
 	From, To string
+	// Chart is the digest of the chart that comes along, which approvals must name; "" takes those for any chart and none.
+	Chart string
 	// Roles must each be held by another person. The same role twice needs two people.
 	Roles []string
 	// CI are the roles that a CI may give.
@@ -118,6 +120,8 @@ func (r Rules) judge(ctx context.Context, a attest.Attestation, now time.Time) E
 		return reject(StatusOther, "it is for %s, not for %s", said.To, r.To)
 	case said.From != r.From:
 		return reject(StatusOther, "it is for images from %s, not from %s", said.From, r.From)
+	case r.Chart != "" && said.Chart != r.Chart:
+		return reject(StatusOtherChart, "it does not name the chart %s", r.Chart)
 	case !now.Before(said.Expires):
 		return reject(StatusExpired, "it ended on %s", said.Expires.UTC().Format(time.DateOnly))
 	}

@@ -107,6 +107,7 @@ func (r Rules) Give(
 	said := &attest.Approval{
 		Project: r.Project, Component: x.Component, From: r.From, To: r.To, Role: role, Approver: name,
 		Version: x.Version, Commit: x.Commit, At: now, Expires: now.Add(cmp.Or(a.Life, DefaultLife)), Comment: a.Comment,
+		Chart: r.Chart,
 	}
 	out := x.given(ActionApproved, role, name)
 	var lacking []attest.Repository

@@ -26,6 +26,8 @@ const (
 	StatusWrongRole  Status = "wrong role"  // the key is not listed for the role
 	StatusUnsigned   Status = "unsigned"
 	StatusOther      Status = "other" // for another environment, source or project
+	// StatusOtherChart approvals are for the image with another chart, or without one.
+	StatusOtherChart Status = "other chart"
 	StatusDamaged    Status = "damaged"
 )
 

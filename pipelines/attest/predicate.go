@@ -69,6 +69,8 @@ type Approval struct {
 	// Version and Commit are what the image said of itself when it was approved.
 	Version string `json:"version,omitempty"`
 	Commit  string `json:"commit,omitempty"`
+	// Chart is the digest of the chart that comes along with the image; "" where none does.
+	Chart string `json:"chart,omitempty"`
 	// At is when it was given, Expires when it ends, both in UTC.
 	At      time.Time `json:"approvedAt"`
 	Expires time.Time `json:"expiresAt"`
@@ -127,8 +129,19 @@ type Promotion struct {
 	// MovedFrom are the digests that the tags named before a rollback: tag → digest. Until there is another version, these
 	// images are not promoted by themselves again.
 	MovedFrom map[string]string `json:"movedFrom,omitempty"`
+	// Chart is the one that came along with the image; nil for none. In the record of a chart it is the chart itself, and
+	// Component is its repository below the registry's prefix.
+	Chart *Chart `json:"chart,omitempty"`
 	// At is when, in UTC.
 	At time.Time `json:"promotedAt"`
+}
+
+// Chart is a Helm chart in a registry.
+type Chart struct {
+	// Repository is the full one, host/name, in the environment that the images came to.
+	Repository string `json:"repository,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Digest     string `json:"digest"`
 }
 
 // Type implements Predicate.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berth-sh/berth/pipelines/facts"
+	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/report"
 )
 
@@ -92,6 +93,9 @@ func (e Event) detail() string {
 		if e.CI != nil && e.CI.URL != "" {
 			parts = append(parts, e.CI.URL)
 		}
+	}
+	if e.Chart != nil {
+		parts = append(parts, "chart "+strings.TrimSpace(e.Chart.Version+" "+guard.Short(e.Chart.Digest)))
 	}
 	if e.Comment != "" {
 		parts = append(parts, e.Comment)

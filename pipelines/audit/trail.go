@@ -91,6 +91,8 @@ type Event struct {
 	Tags      []string          `json:"tags,omitempty"`
 	Approvals []attest.Evidence `json:"approvals,omitempty"`
 	CI        *attest.Run       `json:"ci,omitempty"`
+	// Chart is the one that came along, or that an approval names.
+	Chart *attest.Chart `json:"chart,omitempty"`
 	// Statement is the digest of the statement, Revokes those of the approvals that it takes back.
 	Statement string   `json:"statement,omitempty"`
 	Revokes   []string `json:"revokes,omitempty"`
@@ -180,6 +182,9 @@ func event(ctx context.Context, a attest.Attestation, keys approve.Keyring) Even
 	case *attest.Approval:
 		e.Kind, e.From, e.To, e.Role, e.By = KindApproved, said.From, said.To, said.Role, said.Approver
 		e.Expires, e.Comment, e.Version = said.Expires, said.Comment, said.Version
+		if said.Chart != "" {
+			e.Chart = &attest.Chart{Digest: said.Chart}
+		}
 		e.Signature, e.SignedBy = approver(ctx, a, keys, said.Role)
 	case *attest.Revocation:
 		e.Kind, e.To, e.Role, e.By = KindRevoked, said.To, said.Role, said.Approver
@@ -191,7 +196,7 @@ func event(ctx context.Context, a attest.Attestation, keys approve.Keyring) Even
 			e.Kind = KindRolledBack
 		}
 		e.Source, e.Target, e.Version, e.Tags = said.Source, said.Target, said.Version, said.Tags
-		e.Approvals, e.CI = said.Approvals, said.CI
+		e.Approvals, e.CI, e.Chart = said.Approvals, said.CI, said.Chart
 		e.Signature, e.SignedBy = recorder(ctx, a, keys)
 	default:
 		e.Kind, e.Problem = KindUnreadable, a.Err.Error()

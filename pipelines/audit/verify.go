@@ -309,7 +309,11 @@ func (v *Verification) approvals(
 			}
 		}
 	}
-	verdict := w.Rules.Decide(ctx, t.found, ci, at)
+	rules := *w.Rules
+	if said != nil && said.Chart != nil {
+		rules.Chart = said.Chart.Digest
+	}
+	verdict := rules.Decide(ctx, t.found, ci, at)
 	for _, e := range verdict.Held() {
 		detail := fmt.Sprintf("%s by %s", e.Role, e.By)
 		if e.CI != nil && record.Signature != SignatureGood {

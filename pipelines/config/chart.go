@@ -22,6 +22,9 @@ type Chart struct {
 	Values []string `yaml:"values,omitempty"`
 	// Path below the registry's prefix under which `berth chart push` publishes the chart. Default: charts.
 	Repository string `yaml:"repository,omitempty"`
+	// Whether `berth promote` takes the chart of the promoted commit along, which must have been pushed to the
+	// environment that the images come from.
+	Promote bool `yaml:"promote,omitempty"`
 	// Secrets that pods pull with, by registry. A registry that is not named here needs none.
 	PullSecrets map[string]string `yaml:"pullSecrets,omitempty"`
 	// Values that all components share, by their path, for example image.registry: "{registry}".

@@ -169,6 +169,27 @@ func (r *Repository) HeadFile(ctx context.Context, name string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
+	return r.fileOf(commit, name)
+}
+
+// FileAt returns the content of a file at a commit, as [Repository.HeadFile] does at HEAD. A commit that this clone does
+// not have is a fault with code [fault.Usage].
+func (r *Repository) FileAt(ctx context.Context, commit, name string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	at, err := r.git.CommitObject(plumbing.NewHash(commit))
+	if errors.Is(err, plumbing.ErrObjectNotFound) || !plumbing.IsHash(commit) {
+		return nil, fault.New(fault.Usage, "commit "+commit, "fetch it: git fetch origin "+commit,
+			"this clone does not have it, and %s is to be read there", name)
+	}
+	if err != nil {
+		return nil, unreadable(r.root, err)
+	}
+	return r.fileOf(at, name)
+}
+
+func (r *Repository) fileOf(commit *object.Commit, name string) ([]byte, error) {
 	tree, err := commit.Tree()
 	if err != nil {
 		return nil, unreadable(r.root, err)

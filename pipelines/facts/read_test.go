@@ -229,4 +229,16 @@ func TestTagsAndHeadFile(t *testing.T) {
 			t.Errorf("HeadFile(%q) = %v, want not exist", missing, err)
 		}
 	}
+	if got, err := r.FileAt(t.Context(), one, "a b/c"); err != nil || string(got) != "one\n" {
+		t.Errorf("FileAt = %q, %v", got, err)
+	}
+	if _, err := r.FileAt(t.Context(), two, "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("FileAt of no file: %v", err)
+	}
+	for _, unknown := range []string{strings.Repeat("1", 40), "", "main"} {
+		_, err := r.FileAt(t.Context(), unknown, "a b/c")
+		if errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), "does not have it") {
+			t.Errorf("FileAt(%q) = %v", unknown, err)
+		}
+	}
 }

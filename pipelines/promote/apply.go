@@ -21,7 +21,7 @@ func (p *Promoter) Apply(ctx context.Context, w *Work) (Receipt, error) {
 	if err := w.Plan.Err(); err != nil {
 		return Receipt{}, err
 	}
-	if err := each(ctx, w.jobs, p.copy); err != nil {
+	if err := each(ctx, w.all(), p.copy); err != nil {
 		return Receipt{}, err
 	}
 	if err := p.attachRecords(ctx, w); err != nil {

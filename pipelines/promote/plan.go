@@ -48,9 +48,11 @@ type Plan struct {
 	From        string `json:"from"`
 	Environment string `json:"environment"`
 	// Registry is the target's name in berth.yaml.
-	Registry string         `json:"registry"`
-	Rollback bool           `json:"rollback"`
-	Images   []Image        `json:"images"`
+	Registry string  `json:"registry"`
+	Rollback bool    `json:"rollback"`
+	Images   []Image `json:"images"`
+	// Chart is the one that comes along; nil for none.
+	Chart    *Chart         `json:"chart,omitempty"`
 	Refusals []plan.Refusal `json:"refusals"`
 }
 
@@ -116,6 +118,11 @@ func (p Plan) Text(w io.Writer) error {
 			approvals.Add(x.Component, role, "missing")
 		}
 	}
+	if c := p.Chart; c != nil {
+		name := c.Name + " (chart)"
+		images.Add(name, c.Version, facts.Short(c.Commit), guard.Short(c.Digest), c.Source+":"+c.Tag.Name, c.Repository, c.Reason)
+		tags.Add(name, c.Tag.Name, string(c.Tag.Class), string(c.Tag.Action), c.Tag.Reason)
+	}
 	tables := []*report.Table{images, tags}
 	if len(approvals.Rows) > 0 {
 		tables = append(tables, approvals)
@@ -145,6 +152,7 @@ func (p Plan) Changes(now Plan) plan.Changes {
 		out.Differ("the repository of "+was.Component, was.Repository, is.Repository)
 		out.Differ("the tags of "+was.Component, tagList(was.Tags), tagList(is.Tags))
 	}
+	out.Differ("the chart", p.Chart.ref(), now.Chart.ref())
 	return out
 }
 

@@ -45,6 +45,9 @@ type Work struct {
 
 	route route
 	jobs  []*job
+	// chart comes along; nil for none. refused says why one that should does not.
+	chart   *job
+	refused []plan.Refusal
 }
 
 // Prepare looks at both sides and plans. Its error means that there is no plan; a plan with refusals can be shown but
@@ -66,7 +69,9 @@ func (p *Promoter) Prepare(ctx context.Context, r Request) (*Work, error) {
 		j.copier = registry.NewCopier(j.source, j.target, p.mounts)
 		w.jobs = append(w.jobs, j)
 	}
-	for _, step := range []func(context.Context, *Work) error{p.pickAll, p.expect, p.readAll, p.decide, p.approvals} {
+	for _, step := range []func(context.Context, *Work) error{
+		p.pickAll, p.expect, p.readAll, p.findChart, p.decide, p.approvals,
+	} {
 		if err := step(ctx, w); err != nil {
 			return nil, err
 		}
@@ -216,11 +221,11 @@ func (p *Promoter) decide(ctx context.Context, w *Work) error {
 
 // changes tells whether any tag would change.
 func (w *Work) changes() bool {
-	return slices.ContainsFunc(w.jobs, func(j *job) bool { return j.candidate.Changes() })
+	return slices.ContainsFunc(w.all(), func(j *job) bool { return j.candidate.Changes() })
 }
 
 func (w *Work) candidates() (candidates []*guard.Candidate, seen []guard.Seen) {
-	for _, j := range w.jobs {
+	for _, j := range w.all() {
 		candidates, seen = append(candidates, j.candidate), append(seen, j.seen)
 	}
 	return candidates, seen
@@ -233,8 +238,8 @@ func (p *Promoter) approvals(ctx context.Context, w *Work) error {
 		return nil
 	}
 	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
-		if j.candidate.Changes() {
-			j.verdict, err = p.Approved(ctx, Subject{j.component, j.source, j.picked.desc.Digest, w.route.to})
+		if j.candidate.Changes() || w.chartChanges() {
+			j.verdict, err = p.Approved(ctx, Subject{j.component, j.source, j.picked.desc.Digest, w.route.to, w.chartDigest()})
 		}
 		return err
 	})
@@ -260,6 +265,9 @@ func (p *Promoter) refusals(ctx context.Context, w *Work) ([]plan.Refusal, error
 			}
 			out = append(out, *refusal)
 		}
+	}
+	out = append(out, w.refused...)
+	for _, j := range w.all() {
 		for _, t := range j.candidate.Tags {
 			if t.Action == guard.ActionRefused {
 				subject := j.target.String() + ":" + t.Name
@@ -347,5 +355,6 @@ func (p *Promoter) plan(w *Work, refusals []plan.Refusal) Plan {
 		}
 		out.Images = append(out.Images, x)
 	}
+	out.Chart = w.chartPlan()
 	return out
 }

@@ -18,6 +18,8 @@ type Receipt struct {
 	Registry    string     `json:"registry"`
 	Rollback    bool       `json:"rollback"`
 	Images      []Promoted `json:"images"`
+	// Chart is the one that came along; nil for none.
+	Chart *PromotedChart `json:"chart,omitempty"`
 
 	// Sandbox says that embedded registries took the images, for people.
 	Sandbox bool `json:"-"`
@@ -51,6 +53,7 @@ func receipt(w *Work) Receipt {
 			Tags: j.candidate.Tags, Approvals: w.Plan.Images[i].Approvals, Record: j.record, Uploaded: j.sent,
 		})
 	}
+	r.Chart = w.chartReceipt()
 	return r
 }
 
@@ -72,6 +75,11 @@ func (r Receipt) Text(w io.Writer) error {
 			}
 			t.Add(x.Component, tag.Name, string(tag.Class), string(tag.Action), guard.Short(digest), tag.Reason)
 		}
+	}
+	if c := r.Chart; c != nil {
+		sum.Blobs += c.Uploaded.Blobs
+		sum.Bytes += c.Uploaded.Bytes
+		t.Add(c.Name+" (chart)", c.Tag.Name, string(c.Tag.Class), string(c.Tag.Action), guard.Short(c.Digest), c.Tag.Reason)
 	}
 	if err := t.Text(w); err != nil {
 		return err
@@ -101,6 +109,9 @@ func (r Receipt) Markdown(w io.Writer) error {
 			by = append(by, a.By+" ("+a.Role+")")
 		}
 		t.Add("`"+x.Repository+"`", x.Version, strings.Join(tags, "<br>"), strings.Join(by, "<br>"), "`"+x.Digest+"`")
+	}
+	if c := r.Chart; c != nil {
+		t.Add("`"+c.Repository+"`", c.Version, fmt.Sprintf("`%s` %s", c.Tag.Name, c.Tag.Action), "", "`"+c.Digest+"`")
 	}
 	head := "Promoted to " + r.Environment
 	if r.Rollback {

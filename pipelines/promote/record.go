@@ -22,7 +22,7 @@ import (
 // attachRecords attaches the record of the promotion to each image that gets a tag. It comes before the tags, so that
 // none ever names an image without a record; a run that breaks off between the two is finished by the next one.
 func (p *Promoter) attachRecords(ctx context.Context, w *Work) error {
-	return each(ctx, w.jobs, func(ctx context.Context, j *job) error {
+	return each(ctx, w.all(), func(ctx context.Context, j *job) error {
 		if !j.candidate.Changes() {
 			return nil
 		}
@@ -61,7 +61,10 @@ func (p *Promoter) promotion(ctx context.Context, w *Work, j *job) (*attest.Prom
 		Project: p.Config.Project, Component: j.component, Who: who, From: w.route.from, To: w.route.to,
 		Source: j.source.String(), Target: j.target.String(), Version: j.version.String(),
 		Commit: j.found.said.Revision, Tags: []string{}, Approvals: j.verdict.Evidence(), CI: p.Run,
-		Rollback: w.route.Rollback, At: p.Now().UTC(),
+		Rollback: w.route.Rollback, At: p.Now().UTC(), Chart: w.chartSaid(),
+	}
+	if j == w.chart {
+		out.Approvals = w.chartEvidence()
 	}
 	for _, t := range j.candidate.Tags {
 		switch t.Action {

@@ -41,6 +41,8 @@ type Subject struct {
 	Repository *registry.Repository
 	Digest     digest.Digest
 	To         string
+	// Chart is the digest of the chart that comes along, which the approvals must name; "" for none.
+	Chart string
 }
 
 // Checkout is what git says, as far as a promotion needs it.
@@ -62,6 +64,8 @@ type Options struct {
 	Open func(repository string) (*registry.Repository, error)
 	// Approved says what the approvals of an image at the source are worth for the target.
 	Approved func(ctx context.Context, s Subject) (approve.Verdict, error)
+	// Chart tells which chart a commit has; nil where the chart is not promoted. The chart is nil where the commit has none.
+	Chart func(ctx context.Context, commit string) (*ChartVersion, error)
 	// Signer signs the records; nil leaves them unsigned.
 	Signer *attest.Signer
 	// Run is the run of a CI that records name; nil outside of one.
