@@ -152,9 +152,11 @@ func (p *Pipeline) lookEnvironment(ctx context.Context, r LookRequest) ([]looked
 		return nil, err
 	}
 	var out []looked
+	var absent []string
 	for _, row := range board.Components {
 		cell := row.Images[0]
 		if !cell.There() {
+			absent = append(absent, row.Component)
 			continue
 		}
 		repository, err := p.client.Repository(cell.Repository)
@@ -168,6 +170,9 @@ func (p *Pipeline) lookEnvironment(ctx context.Context, r LookRequest) ([]looked
 	if len(out) == 0 {
 		return nil, fault.New(fault.Failed, "environment "+r.Environment, "see what is where: berth status",
 			"there is no image in it")
+	}
+	if len(absent) > 0 {
+		p.warn("environment " + r.Environment + " has no image of " + strings.Join(absent, ", "))
 	}
 	return out, nil
 }

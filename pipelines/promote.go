@@ -130,7 +130,10 @@ func (p *Pipeline) promoter(ctx context.Context, client *registry.Client, r Prom
 			rules.Component, rules.Chart = s.Component, s.Chart
 			return approve.Check(ctx, rules, s.Repository, s.Digest, ci, p.options.Now())
 		},
-		Chart:    p.promotedChart(),
+		Chart: p.promotedChart(),
+		Trusted: func(ctx context.Context, record attest.Document) bool {
+			return keys.RecorderOf(ctx, record) != ""
+		},
 		Signer:   r.Signer,
 		Run:      run,
 		Now:      p.options.Now,

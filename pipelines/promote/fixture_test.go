@@ -338,6 +338,9 @@ func (y *yard) promoter(k cargo, account string, signer *attest.Signer) *promote
 			}
 			return approve.Check(ctx, rules, s.Repository, s.Digest, nil, y.clock())
 		},
+		Trusted: func(ctx context.Context, record attest.Document) bool {
+			return y.keys.RecorderOf(ctx, record) != ""
+		},
 		Signer: signer,
 		Now:    y.clock,
 		Wait:   y.wait,

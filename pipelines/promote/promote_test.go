@@ -556,40 +556,6 @@ func TestALateJobAfterARollbackAndAFix(t *testing.T) {
 	}
 }
 
-// A record that somebody else left, so that the own one would look superfluous, does not take its place.
-func TestAForgedRecordDoesNotReplaceTheSignedOne(t *testing.T) {
-	t.Parallel()
-	y := newYard(t, options{signed: true})
-	k := cargo{version: "1.0.0", day: 1}
-	must(t, y.publish(t.Context(), k))
-	_, err := y.promote(t.Context(), k, to("staging"))
-	must(t, err)
-	r := y.repository("prd.example.com/o/alpha")
-	raw, desc, err := r.Manifest(t.Context(), y.digest(k, "alpha"))
-	must(t, err)
-	// As after a run that was interrupted among the tags: one is there, and so is a record of all, by nobody.
-	writer, err := y.client("robot").Repository("prd.example.com/o/alpha")
-	must(t, err)
-	must(t, writer.Tag(t.Context(), raw, desc, "v1.0.0"))
-	statement, err := attest.NewStatement(r.String(), desc.Digest, &attest.Promotion{
-		Project: y.config.Project, Component: "alpha", From: "staging", To: "production", Target: r.String(),
-		Version: "1.0.0", Tags: []string{"v1.0.0", "v1.0", "v1", "latest"}, At: y.clock(),
-	})
-	must(t, err)
-	forged, err := attest.Sign(t.Context(), statement, nil)
-	must(t, err)
-	_, err = attest.Attach(t.Context(), writer, desc, forged)
-	must(t, err)
-	p := y.promoter(k, "robot", y.signers["ann"])
-	w, err := p.Prepare(t.Context(), to("production"))
-	must(t, err)
-	receipt, err := p.Apply(t.Context(), w)
-	must(t, err)
-	if receipt.Images[0].Record == "" {
-		t.Errorf("alpha has no record of its own: %+v", receipt.Images[0])
-	}
-}
-
 // Without a run of its own, a version is found by its git tag's commit.
 func TestAVersionIsFoundByItsGitTag(t *testing.T) {
 	t.Parallel()

@@ -183,21 +183,32 @@ func left(to, tag, digest string, own, holder []*attest.Promotion) string {
 }
 
 // neverCame refuses a rollback to an image that no record of a promotion brought to the environment under its tag,
-// where approvals are wanted: a rollback needs none only because the version had them when it was released.
+// where approvals or signed records are wanted: a rollback needs no approval only because the version had them when it
+// was released, and a record that anybody could have left there does not say so where records are signed.
 func (p *Promoter) neverCame(ctx context.Context, w *Work, j *job) (*plan.Refusal, error) {
-	if !w.route.Rollback || len(w.route.rule.Approvals) == 0 || !j.candidate.Changes() {
+	rule := w.route.rule
+	if !w.route.Rollback || len(rule.Approvals) == 0 && !rule.Signed || !j.candidate.Changes() {
 		return nil, nil
 	}
-	records, err := promotions(ctx, j.target, j.picked.desc.Digest)
-	if err != nil || slices.ContainsFunc(records, func(r *attest.Promotion) bool {
-		return !r.Rollback && r.To == w.route.to && r.Target == j.target.String() && r.Component == j.component &&
-			slices.Contains(r.Tags, j.picked.tag)
-	}) {
+	listed, err := attest.List(ctx, j.target, j.picked.desc.Digest, attest.PromotionType)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
+	}
+	if slices.ContainsFunc(listed, func(a attest.Attestation) bool {
+		said, ok := a.Predicate.(*attest.Promotion)
+		return ok && !said.Rollback && said.To == w.route.to && said.Target == j.target.String() &&
+			said.Component == j.component && slices.Contains(said.Tags, j.picked.tag) &&
+			(!rule.Signed || p.Trusted(ctx, a.Document))
+	}) {
+		return nil, nil
+	}
+	record := "no record"
+	if rule.Signed {
+		record = "no record that a recorder or approver signed"
 	}
 	return &plan.Refusal{
 		Subject: j.target.String() + ":" + j.picked.tag,
-		Reason: "no record says that this image was promoted to " + w.route.to + " under that tag, " +
+		Reason: record + " says that this image was promoted to " + w.route.to + " under that tag, " +
 			"so that nobody is known to have approved it",
 		Next: "look what it is: berth audit " + j.target.String() + ":" + j.picked.tag,
 	}, nil

@@ -66,6 +66,8 @@ type Options struct {
 	Approved func(ctx context.Context, s Subject) (approve.Verdict, error)
 	// Chart tells which chart a commit has; nil where the chart is not promoted. The chart is nil where the commit has none.
 	Chart func(ctx context.Context, commit string) (*ChartVersion, error)
+	// Trusted tells whether a recorder or approver has signed a record.
+	Trusted func(ctx context.Context, record attest.Document) bool
 	// Signer signs the records; nil leaves them unsigned.
 	Signer *attest.Signer
 	// Run is the run of a CI that records name; nil outside of one.
