@@ -61,6 +61,7 @@ func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.Dockerfil
 	at := func(path string) string { return abs(p.Project, filepath.FromSlash(path)) }
 	c := build.DockerfileComponent{
 		Name: name, Context: at(d.Context), Target: d.Target, Args: map[string]string{}, CacheFrom: d.Cache.From,
+		Provenance: d.Attestations.Provenance, SBOM: d.Attestations.SBOM,
 	}
 	c.File = filepath.Join(c.Context, "Dockerfile")
 	if d.File != "" {
@@ -134,6 +135,9 @@ func (b builder) dockerBuild(
 	c, err := b.pipeline.dockerfile(name, *k.Dockerfile)
 	if err != nil {
 		return image.Index{}, err
+	}
+	if b.noCache { // only the image is looked at then
+		c.Provenance, c.SBOM = "", ""
 	}
 	for i, secret := range c.Secrets {
 		if err := secret.Present(b.pipeline.lookupSecret); err != nil {

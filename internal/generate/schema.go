@@ -51,8 +51,8 @@ func schemaJSON(s *jsonschema.Schema) ([]byte, error) {
 // sections is the order of the types in the reference.
 func sections() []string {
 	return []string{
-		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "Registry", "TagRule",
-		"Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy", "Chart",
+		"Config", "Version", "Component", "Go", "Dockerfile", "BuildSecret", "BuildSSH", "BuildCache", "BuildAttestations",
+		"Registry", "TagRule", "Environment", "Refs", "Promote", "RetentionRule", "Approver", "Recorder", "Policy", "Chart",
 		"Dagger",
 	}
 }
@@ -63,7 +63,8 @@ func places() map[string]string {
 		"Config": "The file", "Version": "version", "Component": "components.NAME", "Go": "components.NAME.go",
 		"Dockerfile": "components.NAME.dockerfile", "BuildSecret": "components.NAME.dockerfile.secrets[]",
 		"BuildSSH": "components.NAME.dockerfile.ssh[]", "BuildCache": "components.NAME.dockerfile.cache",
-		"Registry": "registries.NAME", "TagRule": "tags[]",
+		"BuildAttestations": "components.NAME.dockerfile.attestations",
+		"Registry":          "registries.NAME", "TagRule": "tags[]",
 		"Environment": "environments.NAME", "Refs": "environments.NAME.refs", "Promote": "environments.NAME.promote",
 		"RetentionRule": "environments.NAME.retention[]", "Approver": "approvers[]", "Recorder": "recorders[]",
 		"Policy": "policy",

@@ -31,11 +31,7 @@ type Reader interface {
 // Repository takes attestations, and gives them back.
 type Repository interface {
 	Reader
-	// Push sends a graph by digest, and nothing that is there already.
-	Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
-		o registry.PushOptions) (registry.Uploaded, error)
-	// Tag puts a manifest under a tag, or under its digest again.
-	Tag(ctx context.Context, manifest []byte, desc ocispec.Descriptor, tag string) error
+	Store
 }
 
 // attempts bounds how often an attestation is put again that another writer pushed out of the fallback tag.
@@ -49,28 +45,48 @@ func Attach(ctx context.Context, r Repository, subject ocispec.Descriptor, d Doc
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if _, err := r.Push(ctx, withSubject{store, subject}, desc, registry.PushOptions{}); err != nil {
+	if err := Put(ctx, r, withSubject{store, subject}, subject, desc); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	manifest, err := content.FetchAll(ctx, store, desc)
+	return desc, nil
+}
+
+// Store is a repository that referrers are put into.
+type Store interface {
+	// Referrers lists the manifests with this subject; artifactType "" means all.
+	Referrers(ctx context.Context, subject, artifactType string) ([]ocispec.Descriptor, error)
+	// Push sends a graph by digest, and nothing that is there already.
+	Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
+		o registry.PushOptions) (registry.Uploaded, error)
+	// Tag puts a manifest under a tag, or under its digest again.
+	Tag(ctx context.Context, manifest []byte, desc ocispec.Descriptor, tag string) error
+}
+
+// Put sends a referrer of src to a repository, and its subject where that is missing. When it returns without an error,
+// the repository has listed the referrer.
+func Put(ctx context.Context, r Store, src content.ReadOnlyStorage, subject, desc ocispec.Descriptor) error {
+	if _, err := r.Push(ctx, src, desc, registry.PushOptions{}); err != nil {
+		return err
+	}
+	manifest, err := content.FetchAll(ctx, src, desc)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return err
 	}
 	// Without the referrers API the list is an index under a tag, which two writers at once replace by each other's. To
 	// look again finds most of that; a writer that comes after the look is not seen.
 	for range attempts {
 		listed, err := r.Referrers(ctx, subject.Digest.String(), "")
 		if err != nil {
-			return ocispec.Descriptor{}, err
+			return err
 		}
 		if slices.ContainsFunc(listed, func(x ocispec.Descriptor) bool { return x.Digest == desc.Digest }) {
-			return desc, nil
+			return nil
 		}
 		if err := r.Tag(ctx, manifest, desc, desc.Digest.String()); err != nil {
-			return ocispec.Descriptor{}, err
+			return err
 		}
 	}
-	return ocispec.Descriptor{}, &fault.Error{
+	return &fault.Error{
 		Op: "attach a statement to", Subject: subject.Digest.String(), Code: fault.Unavailable, Retryable: true,
 		Err:  errors.New("the registry took it, but does not list it: somebody else writes there all the time"),
 		Next: "run the same command again later",

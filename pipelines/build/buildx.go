@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -150,9 +151,10 @@ func buildxArgs(c DockerfileComponent, platforms []ocispec.Platform, o Options, 
 	args := []string{
 		"buildx", "build", "--progress=plain", "--file", c.File, "--platform", strings.Join(names, ","),
 		"--output", fields("type=oci", "rewrite-timestamp=true", "dest="+layout),
-		// Attestations name the machine and the time, and would make every digest another one.
-		"--provenance=false", "--sbom=false",
 	}
+	// What is not asked for is refused, as buildx adds provenance by itself.
+	provenance, sbom := c.Attestations()
+	args = append(args, "--provenance="+cmp.Or(provenance, "false"), "--sbom="+cmp.Or(sbom, "false"))
 	if c.Target != "" {
 		args = append(args, "--target", c.Target)
 	}

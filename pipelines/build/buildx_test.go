@@ -79,6 +79,17 @@ type=local,dest=c
 	}
 }
 
+func TestBuildxAsksForAttestations(t *testing.T) {
+	t.Parallel()
+	c := DockerfileComponent{Name: "web", Provenance: "max", SBOM: "example.com/scan:1"}
+	got := buildxArgs(c, nil, Options{}, "out")
+	for _, want := range []string{"--provenance=mode=max", "--sbom=generator=example.com/scan:1"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %s in %q", want, got)
+		}
+	}
+}
+
 func TestTranscript(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("exit status 1")

@@ -28,6 +28,21 @@ type DockerfileComponent struct {
 	// CacheFrom and CacheTo are where a build's cache is read from and written to, in the builder's own words:
 	// "type=registry,ref=…", "type=local,src=…", "type=gha".
 	CacheFrom, CacheTo []string
+	// Provenance is how much the builder says about how it built: "min", "max", or "" for nothing.
+	Provenance string
+	// SBOM is the image of the generator that says what is in the image; "" is none.
+	SBOM string
+}
+
+// Attestations are what the builder is to say about the image, by the names that BuildKit has for them; "" is nothing.
+func (c DockerfileComponent) Attestations() (provenance, sbom string) {
+	if c.Provenance != "" {
+		provenance = "mode=" + c.Provenance
+	}
+	if c.SBOM != "" {
+		sbom = "generator=" + c.SBOM
+	}
+	return provenance, sbom
 }
 
 // Secret is a secret of a build. Exactly one of File and Env is set.

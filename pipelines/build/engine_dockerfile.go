@@ -84,6 +84,11 @@ func (e *Engine) newDockerBuild(ctx context.Context, c DockerfileComponent, o Op
 		return nil, fault.New(fault.Usage, c.Name, "use --builder docker or --builder buildkit",
 			"the Dagger engine cannot build a Dockerfile without its cache")
 	}
+	if c.Provenance != "" || c.SBOM != "" {
+		return nil, fault.New(fault.Usage, c.Name,
+			"use --builder docker or --builder buildkit, or remove attestations from the component",
+			"the Dagger engine makes no attestations")
+	}
 	content, err := os.ReadFile(c.File)
 	if err != nil {
 		return nil, fault.New(fault.Usage, c.Name, "", "cannot read the Dockerfile: %w", err)

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/distribution/reference"
 )
 
 // checkDockerfile finds what can be told without the files: whether they lie in the repository is for the builder.
@@ -34,10 +36,28 @@ func (c *Config) checkDockerfile(at []string, d Dockerfile) error {
 		}
 		ids[s.ID] = true
 	}
+	if err := c.checkAttestations(below("attestations"), d.Attestations); err != nil {
+		return err
+	}
 	if err := c.checkCache(below("cache", "from"), d.Cache.From); err != nil {
 		return err
 	}
 	return c.checkCache(below("cache", "to"), d.Cache.To)
+}
+
+func (c *Config) checkAttestations(at []string, a BuildAttestations) error {
+	if a.Provenance != "" && a.Provenance != "min" && a.Provenance != "max" {
+		return c.Fault(append(at, "provenance"), "write min or max, or leave it out",
+			"%q is no detail of provenance", a.Provenance)
+	}
+	if a.SBOM == "" {
+		return nil
+	}
+	if _, err := reference.ParseNormalizedNamed(a.SBOM); err != nil {
+		return c.Fault(append(at, "sbom"), "name the image of a generator, such as docker/buildkit-syft-scanner:stable-1",
+			"%q is no image: %w", a.SBOM, err)
+	}
+	return nil
 }
 
 func (c *Config) checkCache(at, list []string) error {

@@ -116,6 +116,18 @@ type Dockerfile struct {
 	SSH []BuildSSH `yaml:"ssh,omitempty"`
 	// Where the cache of the build is kept between machines.
 	Cache BuildCache `yaml:"cache,omitempty"`
+	// What the builder says about the image. It is published beside the image, whose digest does not depend on it.
+	Attestations BuildAttestations `yaml:"attestations,omitempty"`
+}
+
+// BuildAttestations are statements of a builder, without a signature, which are attached to the image of each platform.
+type BuildAttestations struct {
+	// How the image was built, as SLSA provenance: min, or max for every step and all build arguments as well. Default:
+	// none.
+	Provenance string `yaml:"provenance,omitempty" jsonschema:"enum=min,enum=max"`
+	// Image of the generator that lists what is in the image (SBOM, SPDX), for example
+	// docker/buildkit-syft-scanner:stable-1. Default: none.
+	SBOM string `yaml:"sbom,omitempty"`
 }
 
 // BuildSecret is a secret of a build, from a file or from the environment.

@@ -19,8 +19,9 @@ import (
 // Adopt makes the image of what a builder of Dockerfiles built: layouts are OCI image layouts, folders or tar archives,
 // that together hold a manifest for each of the platforms. Layers are kept byte for byte and read from the layouts when
 // the image is copied, so that the caller keeps those until then. Index, annotations and labels are those of
-// [Assemble]; the Spec's Base and Binaries are not used. Attestations are left out, because they would make the digest
-// another one in every build. A platform that was not built is a fault with code [fault.Failed].
+// [Assemble]; the Spec's Base and Binaries are not used. Attestations are taken out of the builder's index, because
+// they would make the digest another one in every build: they are [Index.Attestations]. A platform that was not built
+// is a fault with code [fault.Failed].
 func Adopt(ctx context.Context, s Spec, platforms []ocispec.Platform, layouts ...string) (Index, error) {
 	if err := s.checkFacts(); err != nil {
 		return Index{}, err
@@ -29,7 +30,7 @@ func Adopt(ctx context.Context, s Spec, platforms []ocispec.Platform, layouts ..
 		return Index{}, err
 	}
 	s.Created = s.Created.UTC().Truncate(time.Second)
-	found := map[string]built{}
+	found := newFindings()
 	for _, layout := range layouts {
 		if err := findBuilt(ctx, layout, found); err != nil {
 			return Index{}, &fault.Error{Op: "read what was built of", Subject: s.Component, Err: err, Code: fault.Failed}
@@ -42,33 +43,69 @@ func Adopt(ctx context.Context, s Spec, platforms []ocispec.Platform, layouts ..
 	slices.SortFunc(platforms, func(a, b ocispec.Platform) int {
 		return strings.Compare(PlatformString(a), PlatformString(b))
 	})
+	return s.adoptAll(ctx, platforms, found)
+}
+
+// adoptAll makes the image of what was found in the layouts.
+func (s Spec) adoptAll(ctx context.Context, platforms []ocispec.Platform, found *findings) (Index, error) {
 	children := make([][]Blob, len(platforms))
+	var said [][]attested
 	for i, p := range platforms {
-		b, ok := found[PlatformString(p)]
+		b, ok := found.images[PlatformString(p)]
 		if !ok {
 			return Index{}, fault.New(fault.Failed, s.Component+" for "+PlatformString(p),
 				"leave the platform out, or use a base image that has it",
-				"the builder made no image for it, but for %s", strings.Join(slices.Sorted(maps.Keys(found)), ", "))
+				"the builder made no image for it, but for %s", strings.Join(slices.Sorted(maps.Keys(found.images)), ", "))
 		}
-		var err error
-		if children[i], err = s.adopt(b); err != nil {
-			return Index{}, &fault.Error{
+		broken := func(err error) error {
+			return &fault.Error{
 				Op: "read what was built of", Subject: s.Component + " for " + PlatformString(p), Err: err, Code: fault.Failed,
 			}
 		}
+		var err error
+		if children[i], err = s.adopt(b); err != nil {
+			return Index{}, broken(err)
+		}
+		statements, err := s.attest(ctx, p, children[i][0].Descriptor, b, found.statements[b.digest])
+		if err != nil {
+			return Index{}, broken(err)
+		}
+		said = append(said, statements)
 	}
-	return s.index(platforms, children)
+	x, err := s.index(platforms, children)
+	if err != nil {
+		return Index{}, err
+	}
+	for _, statements := range said {
+		for _, one := range statements {
+			x.attach(one)
+		}
+	}
+	return x, nil
 }
 
 // built is the image of one platform in a layout.
 type built struct {
 	from     *archive
+	digest   digest.Digest
 	manifest ocispec.Manifest
 	config   []byte
 }
 
-// findBuilt adds the images of a layout by their platform.
-func findBuilt(ctx context.Context, layout string, found map[string]built) error {
+// findings are what builders wrote into layouts.
+type findings struct {
+	// images by their platform.
+	images map[string]built
+	// statements about a manifest, by its digest.
+	statements map[digest.Digest][]statements
+}
+
+func newFindings() *findings {
+	return &findings{images: map[string]built{}, statements: map[digest.Digest][]statements{}}
+}
+
+// findBuilt adds the images of a layout, and what is said of them.
+func findBuilt(ctx context.Context, layout string, found *findings) error {
 	a, err := openArchive(layout)
 	if err != nil {
 		return err
@@ -81,7 +118,7 @@ func findBuilt(ctx context.Context, layout string, found map[string]built) error
 }
 
 func (a *archive) find(
-	ctx context.Context, manifests []ocispec.Descriptor, depth int, found map[string]built,
+	ctx context.Context, manifests []ocispec.Descriptor, depth int, found *findings,
 ) error {
 	if depth == 0 {
 		return fmt.Errorf("%s: indexes are nested more than %d deep", a.path, maxDepth)
@@ -89,6 +126,9 @@ func (a *archive) find(
 	for _, d := range manifests {
 		switch {
 		case IsAttestation(d):
+			if err := a.findStatements(ctx, d, found); err != nil {
+				return err
+			}
 			continue
 		case isIndex(d.MediaType):
 			var index ocispec.Index
@@ -102,7 +142,7 @@ func (a *archive) find(
 		case !isManifest(d.MediaType):
 			return fmt.Errorf("%s: media type %q is neither manifest nor index", d.Digest, d.MediaType)
 		}
-		b := built{from: a}
+		b := built{from: a, digest: d.Digest}
 		if err := fetchJSON(ctx, a, d, &b.manifest); err != nil {
 			return err
 		}
@@ -114,16 +154,9 @@ func (a *archive) find(
 		if err := json.Unmarshal(b.config, &platform); err != nil {
 			return fmt.Errorf("%s: %w", b.manifest.Config.Digest, err)
 		}
-		found[PlatformString(platform)] = b
+		found.images[PlatformString(platform)] = b
 	}
 	return nil
-}
-
-// IsAttestation tells BuildKit's provenance and SBOM documents, which stand beside the images in its index.
-// Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
-func IsAttestation(d ocispec.Descriptor) bool {
-	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
-		(d.Platform != nil && d.Platform.OS == "unknown")
 }
 
 // adopt makes manifest, configuration and layers of one platform, in this order.

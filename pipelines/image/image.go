@@ -29,6 +29,9 @@ type Index struct {
 	Descriptor ocispec.Descriptor
 	// Manifest is the parsed index.
 	Manifest ocispec.Index
+	// Attestations are what the builder said about the images of the platforms. They are no part of the image and its
+	// digest, but the Index holds their content too.
+	Attestations []Attestation
 
 	blobs map[digest.Digest]Blob
 }

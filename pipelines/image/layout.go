@@ -74,6 +74,11 @@ func writeLayout(ctx context.Context, dir string, images []Index) error {
 		d.Annotations = map[string]string{ocispec.AnnotationRefName: x.Component}
 		index.Manifests = append(index.Manifests, d)
 	}
+	for _, x := range images {
+		for _, a := range x.Attestations {
+			index.Manifests = append(index.Manifests, a.Descriptor)
+		}
+	}
 	data, err := json.Marshal(index)
 	if err != nil {
 		return err
@@ -259,8 +264,9 @@ func mayReplace(dir string) error {
 }
 
 // ReadLayout reads the images of an OCI image layout, by berth or another tool, in the order of their names. Each must
-// be an image index and carry a name, which becomes its component. All blobs are read and compared with their size and
-// digest. What is wrong with the layout is a fault with code [fault.Usage].
+// be an image index and carry a name, which becomes its component; beside them may stand attestations of their
+// platforms. All blobs are read and compared with their size and digest. What is wrong with the layout is a fault with
+// code [fault.Usage].
 func ReadLayout(ctx context.Context, dir string) ([]Index, error) {
 	bad := func(err error, next string) error {
 		return &fault.Error{Op: "read the OCI layout", Subject: dir, Err: err, Code: fault.Usage, Next: next}
@@ -269,35 +275,66 @@ func ReadLayout(ctx context.Context, dir string) ([]Index, error) {
 	if err != nil {
 		return nil, bad(err, "Name a folder that `build --output` wrote, or another OCI image layout.")
 	}
-	store := oci.NewStorageFromFS(os.DirFS(dir))
-	var out []Index
-	checked := map[digest.Digest]bool{}
+	r := layoutReader{dir: dir, store: oci.NewStorageFromFS(os.DirFS(dir)), checked: map[digest.Digest]bool{}}
+	var referrers []ocispec.Descriptor
 	for _, d := range index.Manifests {
 		name := d.Annotations[ocispec.AnnotationRefName]
+		if name == "" && d.ArtifactType == StatementMediaType {
+			referrers = append(referrers, d)
+			continue
+		}
 		if !componentName.MatchString(name) {
 			return nil, bad(fmt.Errorf("image %s has the name %q, not that of a component", d.Digest, name),
 				"Set the annotation "+ocispec.AnnotationRefName+" of each image to its component.")
 		}
-		if slices.ContainsFunc(out, func(x Index) bool { return x.Component == name }) {
+		if slices.ContainsFunc(r.images, func(x Index) bool { return x.Component == name }) {
 			return nil, bad(fmt.Errorf("two images have the name %s", name), "Keep one of them.")
 		}
-		x, err := Load(ctx, name, store, d)
+		x, err := Load(ctx, name, r.store, d)
 		if err != nil {
 			return nil, bad(err, fault.NextOf(err))
 		}
-		for _, b := range x.sorted() {
-			if checked[b.Descriptor.Digest] {
-				continue
-			}
-			if err := verifyFile(ctx, blobPath(dir, b.Descriptor.Digest), b.Descriptor); err != nil {
-				return nil, bad(fmt.Errorf("%s: %w", name, err), "Write the layout again.")
-			}
-			checked[b.Descriptor.Digest] = true
+		if err := r.verify(ctx, x.sorted()); err != nil {
+			return nil, bad(fmt.Errorf("%s: %w", name, err), "Write the layout again.")
 		}
-		out = append(out, x)
+		r.images = append(r.images, x)
 	}
-	slices.SortFunc(out, byComponent)
-	return out, nil
+	for _, d := range referrers {
+		blobs, err := readAttestation(ctx, r.images, r.store, d)
+		if err == nil {
+			err = r.verify(ctx, blobs)
+		}
+		if err != nil {
+			return nil, bad(fmt.Errorf("attestation %s: %w", d.Digest, err), "Write the layout again.")
+		}
+	}
+	for i := range r.images {
+		slices.SortStableFunc(r.images[i].Attestations, compareAttestations)
+	}
+	slices.SortFunc(r.images, byComponent)
+	return r.images, nil
+}
+
+// layoutReader reads one layout.
+type layoutReader struct {
+	dir     string
+	store   *oci.ReadOnlyStorage
+	images  []Index
+	checked map[digest.Digest]bool
+}
+
+// verify reads blobs, each once, and compares them with their size and digest.
+func (r layoutReader) verify(ctx context.Context, blobs []Blob) error {
+	for _, b := range blobs {
+		if r.checked[b.Descriptor.Digest] {
+			continue
+		}
+		if err := verifyFile(ctx, blobPath(r.dir, b.Descriptor.Digest), b.Descriptor); err != nil {
+			return err
+		}
+		r.checked[b.Descriptor.Digest] = true
+	}
+	return nil
 }
 
 // readIndexFile reads oci-layout and index.json.

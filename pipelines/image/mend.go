@@ -38,14 +38,14 @@ type Mending struct {
 // time for all files in layers that are not the base's: which time a builder gives them depends on its caches. The
 // history is one line a layer, for the same reason.
 func Mend(ctx context.Context, layout, dir string, m Mending) error {
-	found := map[string]built{}
+	found := newFindings()
 	if err := findBuilt(ctx, layout, found); err != nil {
 		return err
 	}
-	if len(found) != 1 {
-		return fmt.Errorf("%s holds %d images instead of one", layout, len(found))
+	if len(found.images) != 1 {
+		return fmt.Errorf("%s holds %d images instead of one", layout, len(found.images))
 	}
-	for _, b := range found {
+	for _, b := range found.images {
 		if err := m.mend(ctx, b, dir); err != nil {
 			return err
 		}

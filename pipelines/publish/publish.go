@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/image"
@@ -22,9 +22,7 @@ import (
 // Target is one repository of a registry.
 type Target interface {
 	guard.Target
-	// Push sends a graph by digest, children first, and nothing that is there already.
-	Push(ctx context.Context, src content.ReadOnlyStorage, root ocispec.Descriptor,
-		o registry.PushOptions) (registry.Uploaded, error)
+	attest.Store
 }
 
 // Publisher publishes plans.
@@ -62,6 +60,7 @@ type job struct {
 	target    Target
 	candidate *guard.Candidate
 	uploaded  registry.Uploaded
+	attached  []Attachment
 }
 
 // freshVersion is how a commit comes to a version tag of its own.
@@ -83,6 +82,10 @@ func (p *Publisher) Apply(ctx context.Context, pl plan.Plan, seen Observed, imag
 		return Receipt{}, err
 	}
 	if err := p.push(ctx, jobs); err != nil {
+		return Receipt{}, err
+	}
+	// What is said of an image is there before a tag leads to it.
+	if err := p.attach(ctx, jobs); err != nil {
 		return Receipt{}, err
 	}
 	if err := p.guard.Set(ctx, candidates, found); err != nil {
@@ -170,6 +173,7 @@ func receipt(pl plan.Plan, jobs []*job) Receipt {
 			Platforms:  j.image.Platforms(),
 			Tags:       j.candidate.Tags,
 			Uploaded:   j.uploaded,
+			Attached:   j.attached,
 		})
 	}
 	return r

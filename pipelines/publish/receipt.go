@@ -44,6 +44,18 @@ type Image struct {
 	Platforms  []string          `json:"platforms"`
 	Tags       []Tag             `json:"tags"`
 	Uploaded   registry.Uploaded `json:"uploaded"`
+	// Attached is what the builder said about the images of the platforms; none where it was not asked to.
+	Attached []Attachment `json:"attached,omitempty"`
+}
+
+// Attachment is a referrer of a platform's image: provenance or an SBOM.
+type Attachment struct {
+	Platform      string `json:"platform"`
+	PredicateType string `json:"predicateType"`
+	// Digest of the referrer.
+	Digest string `json:"digest"`
+	// Action is created or, where the image had one of this type already, unchanged.
+	Action Action `json:"action"`
 }
 
 // Table lists one tag a row.
@@ -66,6 +78,9 @@ func (r Receipt) Text(w io.Writer) error {
 	if err := r.Table().Text(w); err != nil {
 		return err
 	}
+	if err := r.writeAttached(w); err != nil {
+		return err
+	}
 	sum := r.Uploaded()
 	where := r.Registry
 	if r.Sandbox {
@@ -75,6 +90,19 @@ func (r Receipt) Text(w io.Writer) error {
 		report.Plural(len(r.Images), "image"), r.Version, r.Environment, where,
 		report.Plural(sum.Blobs, "blob"), report.Size(sum.Bytes), report.Plural(sum.Manifests, "manifest"))
 	return err
+}
+
+// writeAttached says what the images are accompanied by.
+func (r Receipt) writeAttached(w io.Writer) error {
+	for _, x := range r.Images {
+		for _, a := range x.Attached {
+			if _, err := fmt.Fprintf(w, "attached to %s for %s: %s %s\n", x.Component, a.Platform, a.PredicateType,
+				a.Action); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Uploaded adds up what was sent for all images.

@@ -169,6 +169,7 @@ func (b *Builder) solve(
 	for name, value := range c.Args {
 		attrs["build-arg:"+name] = value
 	}
+	attestations(attrs, c, o)
 	session, err := b.session(c)
 	if err != nil {
 		return none, err
@@ -194,6 +195,17 @@ func (b *Builder) solve(
 			Output: func(map[string]string) (io.WriteCloser, error) { return os.Create(layout) },
 		}},
 	}, nil
+}
+
+// attestations asks for what a component wants to have said about its image.
+func attestations(attrs map[string]string, c build.DockerfileComponent, o build.Options) {
+	provenance, sbom := c.Attestations()
+	if provenance != "" {
+		attrs["attest:provenance"], attrs["vcs:revision"] = provenance, o.Commit
+	}
+	if sbom != "" {
+		attrs["attest:sbom"] = sbom
+	}
 }
 
 // caches reads entries of berth.yaml, which are checked: fields NAME=VALUE, type among them.

@@ -89,6 +89,17 @@ func TestSolve(t *testing.T) {
 	}) {
 		t.Errorf("%+v", to)
 	}
+	c.Provenance, c.SBOM = "min", "example.com/scan:1"
+	if got, err = b.solve(c, platforms, build.Options{Commit: "abc"}, dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"attest:provenance": "mode=min", "attest:sbom": "generator=example.com/scan:1", "vcs:revision": "abc",
+	} {
+		if got.FrontendAttrs[name] != want {
+			t.Errorf("%s is %q", name, got.FrontendAttrs[name])
+		}
+	}
 	if _, err := New(environment(nil), nil).solve(c, platforms, build.Options{}, dir); err == nil || !strings.Contains(err.Error(), "ACTIONS_RUNTIME_TOKEN") {
 		t.Errorf("%v", err)
 	}
