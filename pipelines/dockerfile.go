@@ -1,6 +1,7 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-sh/berth/pipelines/build"
@@ -167,7 +169,36 @@ func (b builder) dockerBuild(
 	if err != nil {
 		return image.Index{}, err
 	}
-	return image.Adopt(ctx, b.spec(name, k, image.Scratch(), nil), platforms, layouts...)
+	spec := b.spec(name, k, image.Scratch(), nil)
+	if spec.Bases, err = b.pipeline.standsOn(name, platforms); err != nil {
+		return image.Index{}, err
+	}
+	return image.Adopt(ctx, spec, platforms, layouts...)
+}
+
+// standsOn is what the images of a component are built on, by platform, as its Dockerfile says it. A tag that no digest
+// pins is only a name: what it led to during the build would be another digest for another machine or day.
+func (p *Pipeline) standsOn(component string, platforms []ocispec.Platform) (map[string]image.Base, error) {
+	file, _, in, err := p.readDockerfile(component)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]image.Base{}
+	for _, platform := range platforms {
+		below, err := file.StandsOn(in, platform)
+		if err != nil {
+			return nil, err
+		}
+		if below.Repository == "" {
+			continue
+		}
+		base := image.Base{Name: below.Repository, Digest: digest.Digest(below.Digest)}
+		if tag := cmp.Or(below.Tag, "latest"); below.Tag != "" || below.Digest == "" {
+			base.Name += ":" + tag
+		}
+		out[image.PlatformString(platform)] = base
+	}
+	return out, nil
 }
 
 // lookupSecret reads a variable with a secret; one that the builder has in another way has a value here, but not its

@@ -72,13 +72,12 @@ func NewBase(text string) (Base, error) {
 //
 // The image of a "# syntax=" line is not among them: it is a program of the builder.
 func (d *File) Bases(in Inputs) ([]Base, error) {
+	hosts, err := builders()
+	if err != nil {
+		return nil, err
+	}
 	var out []Base
-	// Which platform builds is up to the machine, and the answer must not be.
-	for _, builder := range []string{"linux/amd64", "linux/arm64"} {
-		host, err := image.ParsePlatform(builder)
-		if err != nil {
-			return nil, err
-		}
+	for _, host := range hosts { // which platform builds is up to the machine
 		for _, p := range in.Platforms {
 			found, err := d.basesFor(in, host, p)
 			if err != nil {
@@ -181,6 +180,40 @@ func (g graph) collect(i int, seen map[int]bool) ([]Base, error) {
 		}
 	}
 	return out, nil
+}
+
+// builders are the platforms that a build may run on, where the answer must not depend on it.
+func builders() ([]ocispec.Platform, error) {
+	var out []ocispec.Platform
+	for _, name := range []string{"linux/amd64", "linux/arm64"} {
+		p, err := image.ParsePlatform(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// StandsOn is the image below the stage to build, for a platform. It is empty for scratch, and where another machine
+// would build on another image. Its faults are those of [File.Bases].
+func (d *File) StandsOn(in Inputs, p ocispec.Platform) (Base, error) {
+	hosts, err := builders()
+	if err != nil {
+		return Base{}, err
+	}
+	var found []string
+	for _, host := range hosts {
+		l, err := d.Lineage(in, host, p)
+		if err != nil {
+			return Base{}, err
+		}
+		found = append(found, l.Image)
+	}
+	if found = slices.Compact(found); len(found) > 1 || found[0] == "" {
+		return Base{}, nil
+	}
+	return NewBase(found[0])
 }
 
 // Lineage is what the stage to build stands on, without what it copies.

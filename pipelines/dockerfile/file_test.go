@@ -177,6 +177,27 @@ func TestMistakesNameTheLine(t *testing.T) {
 	}
 }
 
+func TestWhatAnImageStandsOn(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"FROM alpine:3 AS a\nFROM golang AS b\nFROM a\n":                    "docker.io/library/alpine 3 ",
+		"ARG R=quay.io/x\nFROM $R/base@" + oldDigest + "\n":                 "quay.io/x/base  " + oldDigest,
+		"FROM base-$TARGETARCH\n":                                           "docker.io/library/base-arm64  ",
+		"FROM base-$BUILDARCH\n":                                            "  ",
+		"FROM --platform=$BUILDPLATFORM alpine AS a\nFROM scratch\n":        "  ",
+		"FROM base-$BUILDARCH AS tool\nFROM alpine\nCOPY --from=tool / /\n": "docker.io/library/alpine  ",
+	} {
+		d, err := dockerfile.Parse("Dockerfile", []byte(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.StandsOn(dockerfile.Inputs{}, platforms(t, "linux/arm64")[0])
+		if err != nil || got.Repository+" "+got.Tag+" "+got.Digest != want {
+			t.Errorf("%q: %+v, %v; want %q", content, got, err, want)
+		}
+	}
+}
+
 func TestLineageIsWhatTheImageStandsOn(t *testing.T) {
 	t.Parallel()
 	const content = `ARG OS=alpine:3

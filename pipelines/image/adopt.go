@@ -19,9 +19,9 @@ import (
 // Adopt makes the image of what a builder of Dockerfiles built: layouts are OCI image layouts, folders or tar archives,
 // that together hold a manifest for each of the platforms. Layers are kept byte for byte and read from the layouts when
 // the image is copied, so that the caller keeps those until then. Index, annotations and labels are those of
-// [Assemble]; the Spec's Base and Binaries are not used. Attestations are taken out of the builder's index, because
-// they would make the digest another one in every build: they are [Index.Attestations]. A platform that was not built
-// is a fault with code [fault.Failed].
+// [Assemble], with those of the Spec's Bases; its Base and Binaries are not used. Attestations are taken out of the
+// builder's index, because they would make the digest another one in every build: they are [Index.Attestations]. A
+// platform that was not built is a fault with code [fault.Failed].
 func Adopt(ctx context.Context, s Spec, platforms []ocispec.Platform, layouts ...string) (Index, error) {
 	if err := s.checkFacts(); err != nil {
 		return Index{}, err
@@ -63,7 +63,7 @@ func (s Spec) adoptAll(ctx context.Context, platforms []ocispec.Platform, found 
 			}
 		}
 		var err error
-		if children[i], err = s.adopt(b); err != nil {
+		if children[i], err = s.on(p).adopt(b); err != nil {
 			return Index{}, broken(err)
 		}
 		statements, err := s.attest(ctx, p, children[i][0].Descriptor, b, found.statements[b.digest])
@@ -72,7 +72,7 @@ func (s Spec) adoptAll(ctx context.Context, platforms []ocispec.Platform, found 
 		}
 		said = append(said, statements)
 	}
-	x, err := s.index(platforms, children)
+	x, err := s.on(platforms...).index(platforms, children)
 	if err != nil {
 		return Index{}, err
 	}
@@ -82,6 +82,17 @@ func (s Spec) adoptAll(ctx context.Context, platforms []ocispec.Platform, found 
 		}
 	}
 	return x, nil
+}
+
+// on is the Spec with the base of platforms, where all have the same.
+func (s Spec) on(platforms ...ocispec.Platform) Spec {
+	s.Base = s.Bases[PlatformString(platforms[0])]
+	for _, p := range platforms {
+		if other := s.Bases[PlatformString(p)]; other.Name != s.Base.Name || other.Digest != s.Base.Digest {
+			s.Base = Base{}
+		}
+	}
+	return s
 }
 
 // built is the image of one platform in a layout.
@@ -227,6 +238,10 @@ func (s Spec) adoptConfig(data []byte) (Blob, error) {
 	}
 	if labels == nil { // written as null
 		labels = map[string]string{}
+	}
+	if s.Base.Name != "" { // what a base image says of its own base is not true of what is built on it
+		delete(labels, ocispec.AnnotationBaseImageName)
+		delete(labels, ocispec.AnnotationBaseImageDigest)
 	}
 	maps.Copy(labels, s.annotations())
 	maps.Copy(labels, s.Labels)

@@ -170,6 +170,45 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// An image names what it stands on, and not what that stands on.
+func TestAdoptNamesTheBase(t *testing.T) {
+	t.Parallel()
+	platforms := []ocispec.Platform{platform(t, "linux/amd64"), platform(t, "linux/arm64")}
+	inherited := `{"config":{"Labels":{"org.opencontainers.image.base.name":"below","org.opencontainers.image.base.digest":"sha256:00"}},` +
+		`"os":"linux","architecture":"ARCH"}`
+	l := newLayoutDir(t)
+	dir := l.write(l.image(strings.ReplaceAll(inherited, "ARCH", "amd64"), "x"), l.image(strings.ReplaceAll(inherited, "ARCH", "arm64"), "x"))
+	pinned := image.Base{Name: "docker.io/library/alpine:3", Digest: digest.FromString("alpine")}
+	tagged := image.Base{Name: "docker.io/library/alpine:3"}
+	for name, c := range map[string]struct {
+		bases     map[string]image.Base
+		index     image.Base
+		platforms [2]image.Base
+	}{
+		"pinned":      {map[string]image.Base{"linux/amd64": pinned, "linux/arm64": pinned}, pinned, [2]image.Base{pinned, pinned}},
+		"tagged":      {map[string]image.Base{"linux/amd64": tagged, "linux/arm64": tagged}, tagged, [2]image.Base{tagged, tagged}},
+		"by platform": {map[string]image.Base{"linux/amd64": tagged, "linux/arm64": pinned}, image.Base{}, [2]image.Base{tagged, pinned}},
+		"not known":   {nil, image.Base{}, [2]image.Base{{Name: "below", Digest: "sha256:00"}, {Name: "below", Digest: "sha256:00"}}},
+	} {
+		s := adoptSpec()
+		s.Bases = c.bases
+		x, err := image.Adopt(t.Context(), s, platforms, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(what string, said map[string]string, want image.Base) {
+			if said[ocispec.AnnotationBaseImageName] != want.Name || said[ocispec.AnnotationBaseImageDigest] != want.Digest.String() {
+				t.Errorf("%s: %s says %v, want %s %s", name, what, said, want.Name, want.Digest)
+			}
+		}
+		check("the index", x.Manifest.Annotations, c.index)
+		for i := range platforms {
+			_, config := parts(t, x, i)
+			check("a platform", config.Config.Labels, c.platforms[i])
+		}
+	}
+}
+
 func TestAdoptFails(t *testing.T) {
 	t.Parallel()
 	amd64 := []ocispec.Platform{platform(t, "linux/amd64")}

@@ -50,6 +50,9 @@ type Spec struct {
 	Labels map[string]string
 	// Base is what the executable is put on.
 	Base Base
+	// Bases are what the images of a builder of Dockerfiles stand on, by platform as [PlatformString] writes it; only
+	// their names and digests count. What stands on nothing, or on something that is not known, is left out.
+	Bases map[string]Base
 	// Binaries are the executables, one a platform, in any order.
 	Binaries []Binary
 	// WorkDir is a folder for layer files. The caller owns it and removes it when the image is no longer needed. Two

@@ -9,7 +9,6 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
-	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/publish"
@@ -106,11 +105,7 @@ func (l *lab) published(t *testing.T, dir string, env []string, args ...string) 
 // client that `oras discover` uses.
 func (l *lab) accompanied(t *testing.T, repository, digest string) {
 	t.Helper()
-	r, err := remote.NewRepository(l.registry + "/" + repository)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.PlainHTTP = true
+	r := l.repository(t, repository)
 	read := func(d ocispec.Descriptor, into any) {
 		t.Helper()
 		data, err := content.FetchAll(t.Context(), r, d)

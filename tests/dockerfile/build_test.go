@@ -34,6 +34,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("failing steps", func(t *testing.T) { l.failing(t, setting) })
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("attestations", func(t *testing.T) { l.attestations(t, setting) })
+	t.Run("base images", func(t *testing.T) { l.standing(t, setting) })
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
 	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
