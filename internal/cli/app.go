@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,13 +31,15 @@ type app struct {
 	closers []func()
 	// box is the folder of the sandbox below .berth, and boxAccount who berth is there.
 	box, boxAccount string
+	// tracing keeps the lines of --debug apart.
+	tracing sync.Mutex
 }
 
 // flags are those that every verb takes.
 type flags struct {
 	env, project, repo, config string
 	format                     string
-	quiet, sandbox             bool
+	quiet, sandbox, debug      bool
 	username                   string
 	passwordStdin              bool
 	builder, goImage           string
@@ -66,6 +69,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.config, "config", "", "configuration file; default: berth.yaml in the project")
 	f.StringVar(&a.flags.format, "format", formatTable, "output format: table or json")
 	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no progress")
+	f.BoolVar(&a.flags.debug, "debug", false, "write each request to a registry to standard error, without secrets")
 	f.BoolVar(&a.flags.sandbox, "sandbox", false, "answer every registry from embedded ones (state in .berth/sandbox)")
 	f.StringVar(&a.flags.username, "username", "", "user name at the registry, with --password-stdin")
 	f.BoolVar(&a.flags.passwordStdin, "password-stdin", false, "read the registry's password or token from standard input")
@@ -137,7 +141,7 @@ func (a *app) options() pipelines.Options {
 		Lookup:     a.lookup,
 		Environ:    a.process.Environ,
 		Now:        a.process.Now,
-		Registry:   registryOptions(),
+		Registry:   a.registryOptions(),
 	}
 }
 
@@ -161,7 +165,7 @@ func (a *app) reach(ctx context.Context, p *pipelines.Pipeline) error {
 	if err != nil {
 		return err
 	}
-	o := registryOptions()
+	o := a.registryOptions()
 	ecr := cloud.NewECR(cloud.Options{})
 	sources := a.sources(explicit, ecr)
 	p.Manage(ecr)
@@ -186,8 +190,23 @@ func (a *app) sources(explicit registry.Explicit, ecr *cloud.ECR) []registry.Sou
 }
 
 // registryOptions reach registries anonymously.
-func registryOptions() registry.Options {
-	return registry.Options{UserAgent: "berth/" + buildVersion()}
+func (a *app) registryOptions() registry.Options {
+	o := registry.Options{UserAgent: "berth/" + buildVersion()}
+	if a.flags.debug {
+		o.Trace = a.trace
+	}
+	return o
+}
+
+// trace writes a request to standard error.
+func (a *app) trace(x registry.Exchange) {
+	outcome := fmt.Sprint(x.Status)
+	if x.Err != nil {
+		outcome = x.Err.Error()
+	}
+	a.tracing.Lock()
+	defer a.tracing.Unlock()
+	_, _ = fmt.Fprintf(a.process.Stderr, "debug: %4d ms  %s %s: %s\n", x.Took.Milliseconds(), x.Method, x.URL, outcome)
 }
 
 // openSandbox opens the embedded registries of a project.
@@ -260,7 +279,7 @@ func (a *app) screen() (report.Progress, func(string)) {
 		return nil, warn
 	}
 	file, ok := a.process.Stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !ok || a.flags.debug || !term.IsTerminal(int(file.Fd())) {
 		return report.Lines(a.process.Stderr, a.process.Now), warn
 	}
 	progress, wipe := report.Live(a.process.Stderr, a.process.Now)

@@ -128,7 +128,7 @@ func (a *app) login(ctx context.Context, args []string) (loggedIn, error) {
 	if err != nil {
 		return loggedIn{}, err
 	}
-	o := registryOptions()
+	o := a.registryOptions()
 	if p != nil {
 		o = p.Configured(o)
 	}

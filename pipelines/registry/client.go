@@ -32,6 +32,8 @@ type Options struct {
 	Policy Policy
 	// Requests is the number of requests that may be under way at one host; 0 is 8.
 	Requests int
+	// Trace is told each request; it may be called from several goroutines. nil tells nobody.
+	Trace func(Exchange)
 	// Clock tells the time for Retry-After dates; nil is time.Now.
 	Clock func() time.Time
 	// Rand gives the jitter of waits, a number in [0,1); nil is math/rand/v2.

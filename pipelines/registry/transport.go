@@ -29,6 +29,9 @@ func newTransport(o Options, policy *backoff) http.RoundTripper {
 	if base == nil {
 		base = &trusting{ca: o.CA, common: network(o.Requests), own: map[string]*http.Transport{}}
 	}
+	if o.Trace != nil {
+		base = traced{base, o.Trace, o.Clock}
+	}
 	return &retry.Transport{
 		Base:   &budget{base: base, size: o.Requests, hosts: map[string]chan struct{}{}},
 		Policy: func() retry.Policy { return policy },
