@@ -137,15 +137,19 @@ tools: .bin/golangci-lint .bin/crane .bin/actionlint ## Build the pinned tools i
 	@touch $@
 
 .PHONY: docker-tools
-docker-tools: .bin/buildkitd .bin/docker-buildx ## Build the pinned BuildKit daemon and buildx into .bin, for tests/dockerfile
+docker-tools: .bin/buildkitd .bin/buildctl .bin/docker-buildx .bin/dockerd ## Build the pinned BuildKit, buildx and Docker daemon into .bin, for tests/dockerfile
 
-.bin/buildkitd: MODULE := tools/buildkit
+.bin/buildkitd .bin/buildctl: MODULE := tools/buildkit
 .bin/buildkitd: PACKAGE := github.com/moby/buildkit/cmd/buildkitd
-.bin/buildkitd: tools/buildkit/go.mod tools/buildkit/go.sum
+.bin/buildctl: PACKAGE := github.com/moby/buildkit/cmd/buildctl
+.bin/buildkitd .bin/buildctl: tools/buildkit/go.mod tools/buildkit/go.sum
 .bin/docker-buildx: MODULE := tools/buildx
 .bin/docker-buildx: PACKAGE := github.com/docker/buildx/cmd/buildx
 .bin/docker-buildx: tools/buildx/go.mod tools/buildx/go.sum
-.bin/buildkitd .bin/docker-buildx:
+.bin/dockerd: MODULE := tools/dockerd
+.bin/dockerd: PACKAGE := github.com/moby/moby/v2/cmd/dockerd
+.bin/dockerd: tools/dockerd/go.mod tools/dockerd/go.sum
+.bin/buildkitd .bin/buildctl .bin/docker-buildx .bin/dockerd:
 	@CGO_ENABLED=0 GOFLAGS= go -C $(MODULE) build -o '$(CURDIR)/$@' $(PACKAGE)
 	@touch $@
 

@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/plan"
@@ -24,14 +25,18 @@ type Loaded struct {
 	Platform   string   `json:"platform"`
 }
 
-// Load puts the images of a plan into the Docker daemon that the docker program talks to, for the daemon's platform and
-// under every tag of the plan.
+// Load puts the images of a plan into the Docker daemon that the docker program talks to, under every tag of the plan:
+// for the daemon's platform, or whole and with their digests where the daemon has the image store of containerd.
 func (p *Pipeline) Load(ctx context.Context, pl plan.Plan, images []image.Index) ([]Loaded, error) {
 	if err := pl.Err(); err != nil {
 		return nil, err
 	}
 	docker := docker{environ: p.options.Environ}
 	platform, err := docker.platform(ctx)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := docker.whole(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +50,8 @@ func (p *Pipeline) Load(ctx context.Context, pl plan.Plan, images []image.Index)
 		for _, tag := range planned.Tags {
 			one.References = append(one.References, planned.Repository+":"+tag.Name)
 		}
-		if err := docker.load(ctx, images[i], platform, one.References); err != nil {
-			return out, err
+		if err := docker.load(ctx, archiver(images[i], platform, whole, one.References)); err != nil {
+			return out, fault.New(fault.Failed, planned.Component, "", "docker load: %w", err)
 		}
 		p.options.Progress.Emit("load", planned.Component, one.Platform)
 		out = append(out, one)
@@ -72,15 +77,36 @@ func (d docker) platform(ctx context.Context) (ocispec.Platform, error) {
 	return image.ParsePlatform(strings.TrimSpace(out))
 }
 
-func (d docker) load(ctx context.Context, x image.Index, platform ocispec.Platform, references []string) error {
-	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(image.WriteDockerArchive(ctx, writer, x, platform, references)) }()
-	_, err := d.run(ctx, reader, "load", "--quiet")
-	closeErr := reader.CloseWithError(err)
+// whole tells whether the daemon keeps images as a registry does: all platforms, under the digest of their index.
+func (d docker) whole(ctx context.Context) (bool, error) {
+	status, err := d.run(ctx, nil, "info", "--format", "{{json .DriverStatus}}")
 	if err != nil {
-		return fault.New(fault.Failed, x.Component, "", "docker load: %w", err)
+		return false, fault.New(fault.Usage, "docker daemon", "start Docker, or leave out --load",
+			"it does not answer: %w", err)
 	}
-	return closeErr
+	return build.ContainerdStore(status), nil
+}
+
+// archiver writes an image in the form that the daemon keeps.
+func archiver(
+	x image.Index, platform ocispec.Platform, whole bool, references []string,
+) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		if whole {
+			return image.WriteLayoutArchive(ctx, w, x, references)
+		}
+		return image.WriteDockerArchive(ctx, w, x, platform, references)
+	}
+}
+
+func (d docker) load(ctx context.Context, write func(context.Context, io.Writer) error) error {
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(write(ctx, writer)) }()
+	_, err := d.run(ctx, reader, "load", "--quiet")
+	if closeErr := reader.CloseWithError(err); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 func (d docker) run(ctx context.Context, stdin io.Reader, args ...string) (string, error) {

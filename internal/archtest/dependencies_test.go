@@ -66,7 +66,7 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	page := string(content)
 	var tools []string
-	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx"} {
+	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx", "tools/dockerd"} {
 		for _, tool := range readModfile(t, "../../"+module+"/go.mod").Tool {
 			tools = append(tools, tool.Path)
 		}

@@ -51,11 +51,18 @@ func (b *Buildx) Ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("docker buildx: the daemon does not answer: %w", err)
 	}
-	if !strings.Contains(status, "io.containerd.snapshotter") {
+	if !ContainerdStore(status) {
 		return errors.New("docker buildx: the daemon's own builder cannot write OCI images without containerd's image" +
 			" store; make one that can: docker buildx create --use --driver docker-container")
 	}
 	return nil
+}
+
+// ContainerdStore tells whether a Docker daemon keeps images in the image store of containerd, as Docker does from
+// release 29 on. status is what `docker info --format '{{json .DriverStatus}}'` prints.
+// Source: https://docs.docker.com/engine/storage/containerd/
+func ContainerdStore(status string) bool {
+	return strings.Contains(status, "io.containerd.snapshotter")
 }
 
 // readInspect reads the driver from what `docker buildx inspect` prints, and why no node of the builder answers.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -61,6 +62,56 @@ func WriteDockerArchive(ctx context.Context, w io.Writer, x Index, platform ocis
 		return fmt.Errorf("%s: %w", x.Component, err)
 	}
 	return archive.Close()
+}
+
+// containerdName is the annotation by which containerd, and Docker with its image store, know what to call an image.
+// Source: https://github.com/containerd/containerd/blob/main/core/images/annotations.go
+const containerdName = "io.containerd.image.name"
+
+// WriteLayoutArchive writes an image with all its platforms as an OCI image layout in a tar archive, under the
+// references given ("repository:tag"). `docker load` reads it where Docker has the image store of containerd, and the
+// image keeps its digest there.
+func WriteLayoutArchive(ctx context.Context, w io.Writer, x Index, refs []string) error {
+	index := ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{},
+	}
+	for _, ref := range refs {
+		d := x.Descriptor
+		d.Annotations = map[string]string{containerdName: ref}
+		index.Manifests = append(index.Manifests, d)
+	}
+	archive := tar.NewWriter(w)
+	for _, file := range []struct {
+		name  string
+		value any
+	}{
+		{ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}},
+		{ocispec.ImageIndexFile, index},
+	} {
+		data, err := json.Marshal(file.value)
+		if err != nil {
+			return err
+		}
+		if err := addFile(ctx, archive, file.name, int64(len(data)), memoryReader(data)); err != nil {
+			return fmt.Errorf("%s: %w", x.Component, err)
+		}
+	}
+	for _, b := range x.sorted() {
+		if err := addBlob(ctx, archive, b); err != nil {
+			return fmt.Errorf("%s: %w", x.Component, err)
+		}
+	}
+	return archive.Close()
+}
+
+func addBlob(ctx context.Context, archive *tar.Writer, b Blob) error {
+	r, err := b.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return addFile(ctx, archive, blobName(b.Descriptor.Digest), b.Descriptor.Size, r)
 }
 
 func addFile(ctx context.Context, archive *tar.Writer, name string, size int64, r io.Reader) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
@@ -16,9 +17,17 @@ import (
 
 func dockerArchive(t testing.TB, x image.Index, platformName string, refs ...string) map[string][]byte {
 	t.Helper()
+	return archived(t, func(w io.Writer) error {
+		return image.WriteDockerArchive(t.Context(), w, x, platform(t, platformName), refs)
+	})
+}
+
+// archived reads the files of an archive, which must be the same bytes when it is written again.
+func archived(t testing.TB, write func(io.Writer) error) map[string][]byte {
+	t.Helper()
 	var out, again bytes.Buffer
 	for _, w := range []io.Writer{&out, &again} {
-		if err := image.WriteDockerArchive(t.Context(), w, x, platform(t, platformName), refs); err != nil {
+		if err := write(w); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,5 +99,41 @@ func TestDockerArchiveOfAMissingPlatform(t *testing.T) {
 	err := image.WriteDockerArchive(t.Context(), io.Discard, x, platform(t, "linux/amd64"), nil)
 	if fault.CodeOf(err) != fault.Usage {
 		t.Errorf("code %d: %v", fault.CodeOf(err), err)
+	}
+}
+
+func TestLayoutArchive(t *testing.T) {
+	t.Parallel()
+	x := assemble(t, spec(t, image.Static(), "linux/amd64", "linux/arm64"))
+	files := archived(t, func(w io.Writer) error {
+		return image.WriteLayoutArchive(t.Context(), w, x, []string{"example.com/team/api:v1.2.3", "example.com/team/api:latest"})
+	})
+	var names []string
+	for _, d := range decode[ocispec.Index](t, files["index.json"]).Manifests {
+		if d.Digest != x.Descriptor.Digest {
+			t.Errorf("it holds %s, not %s", d.Digest, x.Descriptor.Digest)
+		}
+		names = append(names, d.Annotations["io.containerd.image.name"])
+	}
+	if diff := cmp.Diff([]string{"example.com/team/api:v1.2.3", "example.com/team/api:latest"}, names); diff != "" {
+		t.Error(diff)
+	}
+	blob := func(d digest.Digest) []byte {
+		data := files["blobs/sha256/"+d.Encoded()]
+		if digest.FromBytes(data) != d {
+			t.Errorf("%s is missing, or has other bytes", d)
+		}
+		return data
+	}
+	index := decode[ocispec.Index](t, blob(x.Descriptor.Digest))
+	for _, child := range index.Manifests {
+		manifest := decode[ocispec.Manifest](t, blob(child.Digest))
+		blob(manifest.Config.Digest)
+		for _, one := range manifest.Layers {
+			blob(one.Digest)
+		}
+	}
+	if len(index.Manifests) != 2 || len(files["oci-layout"]) == 0 {
+		t.Errorf("%d platforms, %s", len(index.Manifests), files["oci-layout"])
 	}
 }

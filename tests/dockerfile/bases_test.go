@@ -19,8 +19,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 )
 
-// fill makes the base images: busybox, and golang of the machine's own toolchain and modules.
-func (l *lab) fill(t *testing.T) {
+// busybox makes the base image of most tests.
+func (l *lab) busybox(t *testing.T) layer {
 	t.Helper()
 	box := l.layer(t, "busybox", func(w *writer) {
 		program, err := exec.LookPath("busybox")
@@ -36,7 +36,13 @@ func (l *lab) fill(t *testing.T) {
 		w.folder("tmp/", 0o1777)
 		w.folder("root/", 0o700)
 	})
-	l.push(t, "library/busybox", "1", nil, box)
+	l.push(t, "library/busybox", "1", ocispec.ImageConfig{Cmd: []string{"/bin/sh"}}, box)
+	return box
+}
+
+// golang makes the base images of the examples, of the machine's own toolchain and modules.
+func (l *lab) golang(t *testing.T) {
+	t.Helper()
 	root := strings.TrimSpace(l.do(t, l.root, nil, "go", "env", "GOROOT"))
 	toolchain := l.layer(t, "go", func(w *writer) {
 		w.tree("usr/local/go", root, func(name string) bool {
@@ -48,10 +54,10 @@ func (l *lab) fill(t *testing.T) {
 	})
 	version := strings.TrimPrefix(strings.TrimSpace(l.do(t, l.root, nil, "go", "env", "GOVERSION")), "go")
 	env := []string{
-		"PATH=/usr/local/go/bin:/bin", "GOPROXY=file:///proxy", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOPATH=/go",
+		"HOME=/root", "PATH=/usr/local/go/bin:/bin", "GOPROXY=file:///proxy", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOPATH=/go",
 	}
-	l.push(t, "library/golang", version, env, box, toolchain)
-	l.push(t, "ubi10/go-toolset", "1.26", env, box, toolchain)
+	l.push(t, "library/golang", version, ocispec.ImageConfig{Env: env}, l.box, toolchain)
+	l.push(t, "ubi10/go-toolset", "1.26", ocispec.ImageConfig{Env: env}, l.box, toolchain)
 }
 
 // modules puts what the example needs of this machine's module cache where the go command looks for a proxy.
@@ -105,7 +111,7 @@ func (l *lab) layer(t *testing.T, name string, write func(*writer)) layer {
 }
 
 // push makes an image of layers, for this machine's platform, and pushes it.
-func (l *lab) push(t *testing.T, repository, tag string, env []string, layers ...layer) {
+func (l *lab) push(t *testing.T, repository, tag string, c ocispec.ImageConfig, layers ...layer) {
 	t.Helper()
 	target, err := remote.NewRepository(l.registry + "/" + repository)
 	if err != nil {
@@ -114,7 +120,7 @@ func (l *lab) push(t *testing.T, repository, tag string, env []string, layers ..
 	target.PlainHTTP = true
 	config := ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
-		Config:   ocispec.ImageConfig{Env: append([]string{"HOME=/root"}, env...), Cmd: []string{"/bin/sh"}},
+		Config:   c,
 		RootFS:   ocispec.RootFS{Type: "layers"},
 	}
 	manifest := ocispec.Manifest{
@@ -185,6 +191,21 @@ func (w *writer) file(name, from string) {
 	w.header(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: int64(info.Mode().Perm())})
 	if _, err := io.Copy(w, file); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// program writes a program of this machine and the libraries that it needs, as ldd lists them.
+func (w *writer) program(l *lab, name, from string) {
+	w.t.Helper()
+	from, err := exec.LookPath(from)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.file(name, from)
+	for _, field := range strings.Fields(l.do(w.t, l.dir, nil, "ldd", from)) {
+		if filepath.IsAbs(field) {
+			w.file(strings.TrimPrefix(field, "/"), field)
+		}
 	}
 }
 

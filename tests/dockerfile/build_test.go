@@ -31,6 +31,7 @@ func TestDockerfiles(t *testing.T) {
 	l := newLab(t)
 	setting := l.buildx(t, l.kit)
 	t.Run("the same image from both builders", func(t *testing.T) { l.same(t, setting) })
+	t.Run("drivers", func(t *testing.T) { l.drivers(t) })
 	t.Run("failing steps", func(t *testing.T) { l.failing(t, setting) })
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("attestations", func(t *testing.T) { l.attestations(t, setting) })
@@ -38,7 +39,8 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
 	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
-	t.Run("the integration suite", func(t *testing.T) { l.suite(t) })
+	t.Run("the integration suite", func(t *testing.T) { l.suite(t, l.startDocker(t)) })
+	t.Run("the suite on containerd", func(t *testing.T) { l.suite(t, l.startStore(t)) })
 	t.Run("the examples", func(t *testing.T) { l.examples(t, setting) })
 }
 

@@ -3,6 +3,6 @@
 // network is needed. What was built is published, pulled and run by a Docker daemon, also started here.
 //
 // The daemons need root, runc, dockerd and a static busybox, as Debian packages them (docker.io, runc, busybox-static),
-// and .bin/buildkitd and .bin/docker-buildx from `make docker-tools`. As they take minutes,
+// and buildkitd, buildctl, docker-buildx and a newer dockerd in .bin, from `make docker-tools`. As they take minutes,
 // they run only with BERTH_DOCKER_TESTS=1, which `make docker-test` and CI set; what is missing then fails them.
 package dockerfile

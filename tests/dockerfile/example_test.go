@@ -3,35 +3,23 @@ package dockerfile
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/publish"
 )
-
-// startDocker starts a Docker daemon without networks, which this test has no need and CI no right to make.
-func (l *lab) startDocker(t *testing.T) *daemon {
-	t.Helper()
-	dir := t.TempDir()
-	t.Cleanup(func() { unmount(dir) })
-	address := "unix://" + filepath.Join(dir, "s")
-	// The socket is there before anybody listens.
-	ready := func() error { return exec.CommandContext(t.Context(), "docker", "--host", address, "info").Run() }
-	return start(t, "dockerd", filepath.Join(dir, "log"), address, ready,
-		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--host", address,
-		"--pidfile", filepath.Join(dir, "pid"), "--iptables=false", "--ip6tables=false", "--bridge=none",
-		"--registry-mirror", "http://"+l.registry)
-}
 
 // examples builds the components of both examples from their Dockerfiles, as they are in the last commit, with both
 // builders, publishes them, and has Docker pull and run them. Nothing but hosts is replaced.
 func (l *lab) examples(t *testing.T, setting []string) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	l.do(t, l.root, nil, "git", "clone", "--quiet", "--no-hardlinks", ".", clone)
+	l.golang(t)
 	docker := l.startDocker(t)
 	env := append(l.environment(setting...), "DOCKER_HOST="+docker.address, "GIT_BRANCH=feature/test")
+	l.withoutStore(t, clone, append(env, "BUILDX_BUILDER=default"))
 	for _, e := range []example{
 		{"examples/knative-lambda/berth.docker.yaml", "knative-lambda-sidecar", 3},
 		{"examples/kubernaut/berth.docker.yaml", "gateway", 14},
@@ -39,6 +27,15 @@ func (l *lab) examples(t *testing.T, setting []string) {
 		l.local(t, filepath.Join(clone, filepath.FromSlash(e.config)))
 		l.commit(t, clone)
 		l.example(t, clone, env, e)
+	}
+}
+
+// withoutStore has the builder of Debian's daemon refused, which cannot write OCI images.
+func (l *lab) withoutStore(t *testing.T, dir string, env []string) {
+	t.Helper()
+	_, said, code := l.try(t, dir, env, l.berth, "build", "--config", "examples/knative-lambda/berth.docker.yaml", "--builder", "docker")
+	if code != int(fault.Usage) || !strings.Contains(said, "docker buildx create --use --driver docker-container") {
+		t.Errorf("exit code %d\n%s", code, said)
 	}
 }
 

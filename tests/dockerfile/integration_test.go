@@ -42,7 +42,7 @@ func guarded(t *testing.T) string {
 }
 
 // suite runs the integration suite of DEVOPS-009 on a clone of the last commit. Nothing but hosts is replaced.
-func (l *lab) suite(t *testing.T) {
+func (l *lab) suite(t *testing.T, docker *daemon) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	l.do(t, l.root, nil, "git", "clone", "--quiet", "--no-hardlinks", ".", clone)
 	l.do(t, clone, nil, "git", "checkout", "--quiet", "-B", "main")
@@ -59,7 +59,6 @@ func (l *lab) suite(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.commit(t, clone)
-	docker := l.startDocker(t)
 	out := l.do(t, clone, l.environment("DOCKER_HOST="+docker.address, "DOCKER_CONFIG="+t.TempDir(), "BERTH_BIN="+l.berth,
 		"GHCR="+ghcr, "ECR="+ecr, "REGISTRY_USERNAME="+username, "REGISTRY_PASSWORD="+password),
 		"tests/integration/test-multi-registry.sh")

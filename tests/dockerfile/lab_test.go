@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type lab struct {
 	dir      string
 	berth    string
 	registry string // host and port
+	box      layer  // of busybox
 	kit      *daemon
 }
 
@@ -48,7 +50,7 @@ func newLab(t *testing.T) *lab {
 			missing(t, program)
 		}
 	}
-	for _, tool := range []string{"buildkitd", "docker-buildx"} {
+	for _, tool := range []string{"buildkitd", "buildctl", "docker-buildx", "dockerd"} {
 		if _, err := os.Stat(filepath.Join(root, ".bin", tool)); err != nil {
 			missing(t, ".bin/"+tool+" (make docker-tools)")
 		}
@@ -90,7 +92,7 @@ func (l *lab) serve(t *testing.T) {
 		}
 	})
 	l.registry = strings.TrimPrefix(server.URL, "http://")
-	l.fill(t)
+	l.box = l.busybox(t)
 }
 
 // daemon is a process with a socket.
@@ -168,13 +170,7 @@ func (l *lab) startBuildKit(t *testing.T) *daemon {
   networkMode = "host"
 [worker.containerd]
   enabled = false
-[registry."docker.io"]
-  mirrors = [%[3]q]
-[registry."registry.access.redhat.com"]
-  mirrors = [%[3]q]
-[registry.%[3]q]
-  http = true
-`, filepath.Join(dir, "root"), socket, l.registry)
+`, filepath.Join(dir, "root"), socket) + l.mirrors()
 	file := filepath.Join(dir, "buildkitd.toml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -187,32 +183,40 @@ func (l *lab) startBuildKit(t *testing.T) *daemon {
 		"--config", file)
 }
 
+// mirrors are the settings of BuildKit that take base images from the lab's registry.
+func (l *lab) mirrors() string {
+	return fmt.Sprintf(`[registry."docker.io"]
+  mirrors = [%[1]q]
+[registry."registry.access.redhat.com"]
+  mirrors = [%[1]q]
+[registry.%[1]q]
+  http = true
+`, l.registry)
+}
+
 // environment is that of a build: no variable of a CI, which would name another commit.
 func (l *lab) environment(more ...string) []string {
 	env := []string{"GIT_CONFIG_NOSYSTEM=1", "NO_COLOR=1", "HOME=" + l.dir, "BUILDKIT_HOST=" + l.kit.address}
-	for _, keep := range []string{"PATH", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"} {
+	for _, keep := range []string{"PATH", "TMPDIR", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"} {
 		if v, ok := os.LookupEnv(keep); ok {
 			env = append(env, keep+"="+v)
 		}
 	}
-	return append(env, more...)
+	return slices.Concat(env, goCaches(), more)
 }
 
-// buildx makes a builder instance of docker buildx on the daemon, and returns the settings that select it.
-func (l *lab) buildx(t *testing.T, kit *daemon) []string {
-	t.Helper()
-	config := t.TempDir()
-	plugins := filepath.Join(config, "cli-plugins")
-	if err := os.MkdirAll(plugins, 0o755); err != nil {
-		t.Fatal(err)
+// goCaches are the settings that let the go command find what it has compiled and downloaded before, which another HOME
+// hides from it: it would compile the standard library anew in each test.
+var goCaches = sync.OnceValue(func() []string {
+	var env []string
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		out, err := exec.CommandContext(context.Background(), "go", "env", name).Output()
+		if err == nil {
+			env = append(env, name+"="+strings.TrimSpace(string(out)))
+		}
 	}
-	if err := os.Symlink(filepath.Join(l.root, ".bin", "docker-buildx"), filepath.Join(plugins, "docker-buildx")); err != nil {
-		t.Fatal(err)
-	}
-	setting := []string{"DOCKER_CONFIG=" + config, "BUILDX_BUILDER=lab"}
-	l.do(t, l.dir, l.environment(setting...), "docker", "buildx", "create", "--name", "lab", "--driver", "remote", kit.address)
-	return setting
-}
+	return env
+})
 
 // do runs a program that must succeed, and returns what it wrote to standard output.
 func (l *lab) do(t *testing.T, dir string, env []string, name string, args ...string) string {
@@ -237,6 +241,16 @@ func (l *lab) try(t *testing.T, dir string, env []string, name string, args ...s
 		t.Fatalf("%s: %v", name, failed)
 	}
 	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+}
+
+// clean runs a program after the test, whose own context has ended then.
+func (l *lab) clean(t *testing.T, env []string, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
 }
 
 // project is a git repository of one version with the files given.
