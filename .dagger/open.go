@@ -72,7 +72,8 @@ func (o *opened) relative(text string) string {
 
 // explained is an error with what to do next.
 func (o *opened) explained(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); !ok {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
 		return err
 	}
 	text := err.Error()
@@ -81,7 +82,8 @@ func (o *opened) explained(err error) error {
 		next = pullSecretVerb.ReplaceAllString(next, "dagger call --username $1 --password env:TOKEN pull-secret")
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
-	if fault.CodeOf(err) == fault.Credentials {
+	// A fault of an argument, such as the password of a key, says itself what is missing.
+	if fault.CodeOf(err) == fault.Credentials && !strings.HasPrefix(f.Subject, "--") {
 		text += "\n        No login of your machine reaches the engine by itself: " +
 			"give --docker-config, or --username and --password."
 	}

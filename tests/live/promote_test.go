@@ -51,7 +51,11 @@ func TestPromotion(t *testing.T) {
 		t.Errorf("it does not say who approves how:\n%s", needed.stderr)
 	}
 	sign := []string{h.service, "approve", "--to", "staging", "--key", "file:ada.key"}
-	call(t, s.project(), sign...).refused(t, "--key: the key is encrypted", "next: give --key-password")
+	locked := call(t, s.project(), sign...)
+	locked.refused(t, "--key: the key is encrypted", "next: give --key-password")
+	if strings.Contains(locked.stderr, "--docker-config") {
+		t.Errorf("a login would not help:\n%s", locked.stderr)
+	}
 	signed := callWith(t, s.project(), word, append(sign, "--key-password", "env:BERTH_KEY_PASSWORD")...)
 	signed.ok(t)
 	if strings.Contains(signed.stdout+signed.stderr, password) {
