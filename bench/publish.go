@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,16 +26,13 @@ func publishCases() []Case {
 		}
 	}
 	return []Case{
-		publish("cold", "empty Go build cache, empty registry", 1.0, 2, func(p *project, l *Lab) undo {
+		publish("cold", "empty caches, empty registry", 1.0, 2, func(p *project, l *Lab) undo {
 			return func(ctx context.Context) error {
-				if err := removeAll(p.cache); err != nil {
-					return err
-				}
-				return l.target.wipe(ctx)
+				return errors.Join(removeAll(p.cache), removeAll(p.own), l.target.wipe(ctx))
 			}
 		}),
-		publish("warm", "warm Go build cache, empty registry", 1.0, 5, func(_ *project, l *Lab) undo {
-			return l.target.wipe
+		publish("warm", "warm Go build cache and no other, empty registry", 1.0, 5, func(p *project, l *Lab) undo {
+			return func(ctx context.Context) error { return errors.Join(removeAll(p.own), l.target.wipe(ctx)) }
 		}),
 		publish("unchanged", "everything is there already", 0.3, 7, func(*project, *Lab) undo {
 			return nil
@@ -47,12 +45,17 @@ func publishCases() []Case {
 
 // project is a copy of the example that one side works in.
 type project struct {
-	dir, cache string
-	round      int
+	dir   string
+	cache string // of Go
+	own   string // berth's cache; ko has none
+	round int
 }
 
 func newProject(ctx context.Context, l *Lab, name string) (*project, error) {
-	p := &project{dir: filepath.Join(l.dir, "project-"+name), cache: filepath.Join(l.dir, "cache-"+name)}
+	p := &project{
+		dir: filepath.Join(l.dir, "project-"+name), cache: filepath.Join(l.dir, "cache-"+name),
+		own: filepath.Join(l.dir, "own-"+name),
+	}
 	if err := removeAll(p.dir); err != nil {
 		return nil, err
 	}
@@ -144,7 +147,7 @@ func publishSetup(ctx context.Context, l *Lab, prepare preparation) (Setup, erro
 			Name:    "berth",
 			Prepare: prepare(ours, l),
 			Run: func(ctx context.Context) *exec.Cmd {
-				return l.command(ctx, ours.dir, []string{"GOCACHE=" + ours.cache},
+				return l.command(ctx, ours.dir, []string{"GOCACHE=" + ours.cache, "BERTH_CACHE=" + ours.own},
 					l.berth, "publish", "--env", "dev", "--format", "json")
 			},
 			Check: func(ctx context.Context) error { return has(ctx, l.target.host, "berth/metrics-pusher", "dev-latest") },

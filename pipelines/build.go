@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/build"
+	"github.com/berth-sh/berth/pipelines/cache"
 	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
@@ -86,9 +87,7 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 		static: image.Static(), toolchain: p.options.Toolchain, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1),
 		noCache: r.NoCache,
 	}
-	if b.toolchain == nil {
-		b.toolchain = build.NewGo(p.options.Environ)
-	}
+	b.useCache()
 	if slices.ContainsFunc(names, func(n string) bool { return p.Config.Components[n].Dockerfile != nil }) {
 		if b.dockerfiles, err = p.dockerfileBuilder(ctx); err != nil {
 			release()
@@ -96,6 +95,7 @@ func (p *Pipeline) Build(ctx context.Context, r BuildRequest) (images []image.In
 		}
 	}
 	p.options.Progress.Emit("start", "building", strings.Join(names, ", "))
+	defer b.trim()
 	images = make([]image.Index, len(names))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, name := range names {
@@ -162,6 +162,32 @@ type builder struct {
 	// slots bound the Dockerfiles that are built at a time.
 	slots   chan struct{}
 	noCache bool
+	// cache is nil when there is none, or it is not to be used.
+	cache *cache.Cache
+}
+
+// useCache chooses the toolchain and what it and the layers may be taken from. A cache that cannot be opened is none:
+// it makes nothing possible that is not possible without.
+func (b *builder) useCache() {
+	o := b.pipeline.options
+	if o.Cache != "" && !b.noCache {
+		b.cache, _ = cache.Open(o.Cache, o.Now)
+	}
+	if b.toolchain != nil {
+		return
+	}
+	toolchain := build.NewGo(o.Environ)
+	if b.cache != nil {
+		toolchain.KeepIn(b.cache)
+	}
+	b.toolchain = toolchain
+}
+
+// trim keeps the cache within its bounds. What cannot be removed now may be next time.
+func (b *builder) trim() {
+	if b.cache != nil {
+		_ = b.cache.Trim()
+	}
 }
 
 func (b builder) component(ctx context.Context, name string, asked []string) (image.Index, error) {
@@ -256,7 +282,7 @@ func (b builder) spec(name string, k config.Component, base image.Base, binaries
 	if source == "" {
 		source = b.state.facts.Source
 	}
-	return image.Spec{
+	out := image.Spec{
 		Component:  name,
 		Title:      name,
 		Source:     source,
@@ -269,6 +295,10 @@ func (b builder) spec(name string, k config.Component, base image.Base, binaries
 		Binaries:   binaries,
 		WorkDir:    b.work,
 	}
+	if b.cache != nil {
+		out.Store = b.cache
+	}
+	return out
 }
 
 // base is the component's base image: embedded, none, or pulled from its registry by digest.

@@ -8,5 +8,5 @@
 // Beside the road stand registry, image's values, fault, report, attest and dockerfile, which any of them may use,
 // sandbox, which stands in for the registries, cloud, which knows who one is at those of AWS and Google, policy, which
 // says what may be built on, and retention, which deletes what has served its time. chart deploys what was published,
-// yamlspan finds the bytes of YAML values. internal/archtest holds these rules.
+// yamlspan finds the bytes of YAML values, cache keeps what was built. internal/archtest holds these rules.
 package pipelines

@@ -47,13 +47,16 @@ type Options struct {
 	Environ []string
 	// Toolchain builds Go components; nil is the go command in PATH.
 	Toolchain Toolchain
+	// Cache is a folder for binaries and layers that were made before, which is made when it is missing; empty keeps none.
+	Cache string
 	// Dockerfiles are builders of Dockerfiles; the first that is ready is used. None refuses such components.
 	Dockerfiles []DockerfileBuilder
 	// Registry says how registries are reached.
 	Registry registry.Options
 	// Executable is the file of the running program, near which berth-helm is looked for; empty when it is not known.
 	Executable string
-	// Now is the clock. It is used for progress, git commits and time-outs, never for anything that is hashed.
+	// Now is the clock. It is used for progress, git commits, time-outs and the age of what is in the cache, never for
+	// anything that is hashed.
 	Now func() time.Time
 	// Progress is told each finished step; nil is silent.
 	Progress report.Progress

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/berth-sh/berth/pipelines"
+	"github.com/berth-sh/berth/pipelines/cache"
 	"github.com/berth-sh/berth/pipelines/cloud"
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/plan"
@@ -155,6 +156,10 @@ func (a *app) openBuilding() (*pipelines.Pipeline, error) {
 	o := a.options()
 	o.Progress, o.Warn = a.screen()
 	a.build(&o)
+	var err error
+	if o.Cache, err = cache.Folder(a.lookup); err != nil {
+		return nil, err
+	}
 	return pipelines.Open(o)
 }
 

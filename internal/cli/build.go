@@ -33,7 +33,10 @@ func buildCommand(a *app) *cobra.Command {
 
 --output writes an OCI image layout, which publish --from, skopeo and crane read. --load puts the images into
 the Docker daemon under every tag that publish would use. --check-reproducible builds everything a second time
-without caches, and fails with what differs, down to the files of a layer.`,
+without caches, and fails with what differs, down to the files of a layer.
+
+Binaries and layers that were made from the same source before are taken from a cache of this machine, in berth
+below the system's folder for caches. BERTH_CACHE moves it to another folder; BERTH_CACHE=off does without.`,
 		Example: `  berth build
   berth build --output images
   berth build --component knative-lambda-builder --load

@@ -2,11 +2,13 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,6 +67,7 @@ type Options struct {
 type Go struct {
 	env   []string
 	slots chan struct{}
+	store Store // nil keeps nothing
 
 	mu   sync.Mutex
 	tool *tool // found on first use
@@ -111,10 +114,33 @@ func (g *Go) Build(ctx context.Context, c GoComponent, platforms []ocispec.Platf
 			return nil, err
 		}
 	}
+	return g.recallOrBuild(ctx, t, c, m, targets, o)
+}
+
+func (g *Go) recallOrBuild(ctx context.Context, t *tool, c GoComponent, m module, targets []target, o Options) (
+	[]image.Binary, error,
+) {
+	keys, told := [][sha256.Size]byte(nil), false
+	if g.store != nil && !o.NoCache {
+		keys, told = t.keys(ctx, c, m, targets, o)
+	}
+	if binaries, ok := g.recall(keys, targets); ok {
+		for _, target := range targets {
+			o.Progress(c.Name, target.name)
+		}
+		return binaries, nil
+	}
 	if err := t.checkMain(ctx, c, targets[0]); err != nil {
 		return nil, err
 	}
-	return g.all(ctx, t, c, targets, o)
+	binaries, err := g.all(ctx, t, c, targets, o)
+	if err != nil || !told {
+		return binaries, err
+	}
+	if after, ok := t.keys(ctx, c, m, targets, o); ok && slices.Equal(keys, after) { // else it changed under the build
+		g.keep(keys, binaries)
+	}
+	return binaries, nil
 }
 
 // quiet gives callbacks that are never nil and never called twice at a time.

@@ -19,9 +19,11 @@ import (
 // tool is the go command of this machine.
 type tool struct {
 	path    string
-	local   string   // its own version, "go1.26.8"
-	setting string   // the user's GOTOOLCHAIN
-	env     []string // environment of every run, without what would change the binaries
+	local   string // its own version, "go1.26.8"
+	setting string // the user's GOTOOLCHAIN
+	// identity tells it from other go commands; "" when that cannot be told
+	identity string
+	env      []string // environment of every run, without what would change the binaries
 }
 
 // fetching are the settings of the go command that say where things are and how modules are fetched. They are taken
@@ -87,6 +89,7 @@ func (g *Go) find(ctx context.Context) (*tool, error) {
 		return nil, notUsable(path, err)
 	}
 	t.local, _, _ = strings.Cut(values["GOVERSION"], " ")
+	t.identity = identify(path, values["GOVERSION"])
 	if out, err = t.run(ctx, anywhere, env, "env", "GOTOOLCHAIN"); err != nil {
 		return nil, notUsable(path, err)
 	}

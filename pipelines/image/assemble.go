@@ -1,18 +1,12 @@
 package image
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"fmt"
-	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -33,6 +27,8 @@ type Binary struct {
 	Platform ocispec.Platform
 	// Path is the local file.
 	Path string
+	// Digest is that of the file's content; empty is not known.
+	Digest digest.Digest
 }
 
 // Spec says what an image is made of. Everything in it that is written into the image comes from the commit.
@@ -58,6 +54,8 @@ type Spec struct {
 	// WorkDir is a folder for layer files. The caller owns it and removes it when the image is no longer needed. Two
 	// calls at a time need different components or different folders.
 	WorkDir string
+	// Store keeps layers between runs; nil keeps none.
+	Store Store
 }
 
 // Assemble makes the image. Layers are written to files in WorkDir, streamed, all platforms in parallel; what is wrong
@@ -166,7 +164,7 @@ func (s Spec) child(ctx context.Context, b Binary) ([]Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	app, diffID, err := s.layer(ctx, b)
+	app, diffID, err := s.appLayer(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -206,43 +204,6 @@ func (s Spec) child(ctx context.Context, b Binary) ([]Blob, error) {
 		return nil, err
 	}
 	return append([]Blob{top, config}, layers...), nil
-}
-
-// layer writes the layer with the binary to a file.
-func (s Spec) layer(ctx context.Context, b Binary) (Blob, digest.Digest, error) {
-	info, err := os.Stat(b.Path)
-	if err != nil {
-		return Blob{}, "", err
-	}
-	if !info.Mode().IsRegular() {
-		return Blob{}, "", fmt.Errorf("%s is not a regular file", b.Path)
-	}
-	name := s.Component + "_" + strings.ReplaceAll(PlatformString(b.Platform), "/", "_") + ".tar.gz"
-	path := filepath.Join(s.WorkDir, name)
-	file, err := os.Create(path)
-	if err != nil {
-		return Blob{}, "", err
-	}
-	defer file.Close()
-	buffered := bufio.NewWriterSize(file, 1<<18)
-	l, err := writeLayer(ctx, buffered, s.Created, []entry{
-		{name: "app/", mode: 0o755},
-		{
-			name: "app/" + s.Component, mode: 0o755, size: info.Size(),
-			open: func() (io.ReadCloser, error) { return os.Open(b.Path) },
-		},
-	})
-	if err != nil {
-		return Blob{}, "", err
-	}
-	if err := buffered.Flush(); err != nil {
-		return Blob{}, "", err
-	}
-	if err := file.Close(); err != nil {
-		return Blob{}, "", err
-	}
-	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: l.digest, Size: l.size}
-	return fileBlob(desc, path), l.diffID, nil
 }
 
 // AnnotationCommitTime is the time of an image's commit, where SOURCE_DATE_EPOCH makes the image look older or newer.

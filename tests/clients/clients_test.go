@@ -78,7 +78,7 @@ func (h *harbour) run(dir, name string, args ...string) []byte {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
-	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "NO_COLOR=1"}
+	cmd.Env = []string{"GIT_CONFIG_NOSYSTEM=1", "NO_COLOR=1", "BERTH_CACHE=off"}
 	for _, keep := range []string{
 		"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "DOCKER_HOST",
 		"XDG_RUNTIME_DIR",

@@ -90,7 +90,7 @@ func (f *fleet) command(prefix, dir, name string, args ...string) (*exec.Cmd, *b
 		"FLEET=" + prefix, "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
 		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
-		"DOCKER_CONFIG=" + f.dir,
+		"DOCKER_CONFIG=" + f.dir, "BERTH_CACHE=" + filepath.Join(filepath.Dir(f.berth), "cache"),
 	}
 	for _, keep := range []string{
 		"PATH", "HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN",
