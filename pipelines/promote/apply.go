@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
@@ -40,7 +41,18 @@ func (p *Promoter) copy(ctx context.Context, j *job) error {
 		return nil
 	}
 	root := j.picked.desc
-	sent, err := j.copier.Copy(ctx, root)
+	var sent registry.Uploaded
+	var attached registry.Attached
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		sent, err = j.copier.Copy(gctx, root)
+		return err
+	})
+	g.Go(func() (err error) {
+		attached, err = j.copier.FindAttached(gctx, append([]ocispec.Descriptor{root}, j.found.children...))
+		return err
+	})
+	err := g.Wait()
 	j.add(sent)
 	if err != nil {
 		return err
@@ -51,7 +63,7 @@ func (p *Promoter) copy(ctx context.Context, j *job) error {
 			return err
 		}
 	}
-	sent, err = j.copier.CopyAttached(ctx, append([]ocispec.Descriptor{root}, j.found.children...))
+	sent, err = j.copier.CopyFound(ctx, attached)
 	j.add(sent)
 	if err != nil {
 		return err

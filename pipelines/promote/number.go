@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/berth-sh/berth/pipelines/config"
 	"github.com/berth-sh/berth/pipelines/guard"
 	"github.com/berth-sh/berth/pipelines/version"
 )
@@ -16,15 +17,9 @@ type counts struct{ own, others int }
 // numbers gives each image its number as a release candidate, 0 where the rule counts none. An image keeps the number
 // that it has in the target registry; those without one get the same number, above all that others have.
 func (p *Promoter) numbers(ctx context.Context, w *Work) (map[*job]int, error) {
-	var counting []version.Template
-	for _, text := range w.route.rule.Set {
-		t, err := version.ParseTemplate(text)
-		if err != nil {
-			return nil, err
-		}
-		if t.Counts() {
-			counting = append(counting, t)
-		}
+	counting, err := counting(w.route.rule)
+	if err != nil {
+		return nil, err
 	}
 	out := make(map[*job]int, len(w.jobs))
 	if len(counting) == 0 {
@@ -45,6 +40,21 @@ func (p *Promoter) numbers(ctx context.Context, w *Work) (map[*job]int, error) {
 	for i, j := range w.jobs {
 		if out[j] = found[i].own; out[j] == 0 {
 			out[j] = next
+		}
+	}
+	return out, nil
+}
+
+// counting lists the templates of a rule that count release candidates.
+func counting(rule *config.Promote) ([]version.Template, error) {
+	var out []version.Template
+	for _, text := range rule.Set {
+		t, err := version.ParseTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		if t.Counts() {
+			out = append(out, t)
 		}
 	}
 	return out, nil

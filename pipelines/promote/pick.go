@@ -28,12 +28,13 @@ type picked struct {
 }
 
 // pick finds the image of a component that is to be promoted.
-func (p *Promoter) pick(ctx context.Context, r route, component string, from *registry.Repository) (picked, error) {
+func (p *Promoter) pick(ctx context.Context, r route, j *job) (picked, error) {
+	from := j.source
 	switch {
-	case r.refs[component] != "":
-		return p.pickRef(ctx, r, from, r.refs[component])
+	case r.refs[j.component] != "":
+		return p.pickRef(ctx, r, j, r.refs[j.component])
 	case r.tag != "":
-		return p.pickRef(ctx, r, from, r.tag)
+		return p.pickRef(ctx, r, j, r.tag)
 	}
 	v := r.Version
 	if v == nil {
@@ -57,7 +58,7 @@ func (p *Promoter) pick(ctx context.Context, r route, component string, from *re
 		if tag == "" {
 			continue
 		}
-		desc, err := from.Resolve(ctx, tag)
+		desc, err := j.copier.Find(ctx, tag)
 		if errors.Is(err, registry.ErrNotFound) {
 			tried = append(tried, tag)
 			continue
@@ -192,8 +193,9 @@ func (p *Promoter) nothing(r route, from *registry.Repository, v *semver.Version
 }
 
 // pickRef takes the image that the caller names, and makes sure that it is in the source environment.
-func (p *Promoter) pickRef(ctx context.Context, r route, from *registry.Repository, ref string) (picked, error) {
-	desc, err := from.Resolve(ctx, ref)
+func (p *Promoter) pickRef(ctx context.Context, r route, j *job, ref string) (picked, error) {
+	from := j.source
+	desc, err := j.copier.Find(ctx, ref)
 	if errors.Is(err, registry.ErrNotFound) {
 		return picked{}, fault.New(fault.Refused, from.String(), "look at what is there: berth status --env "+r.from,
 			"there is no image %s", ref)

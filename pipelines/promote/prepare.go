@@ -69,12 +69,11 @@ func (p *Promoter) Prepare(ctx context.Context, r Request) (*Work, error) {
 		j.copier = registry.NewCopier(j.source, j.target, p.mounts)
 		w.jobs = append(w.jobs, j)
 	}
-	for _, step := range []func(context.Context, *Work) error{
-		p.pickAll, p.expect, p.readAll, p.findChart, p.decide, p.approvals,
-	} {
-		if err := step(ctx, w); err != nil {
-			return nil, err
-		}
+	err = inTurn(ctx, w, []func(context.Context, *Work) error{
+		p.lookAround, p.readAll, p.findChart, p.decide, p.approvals,
+	})
+	if err != nil {
+		return nil, err
 	}
 	refusals, err := p.refusals(ctx, w)
 	if err != nil {
@@ -103,22 +102,25 @@ func each(ctx context.Context, jobs []*job, do func(context.Context, *job) error
 	return fault.Join(refused...)
 }
 
-func (p *Promoter) pickAll(ctx context.Context, w *Work) error {
-	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
-		j.picked, err = p.pick(ctx, w.route, j.component, j.source)
-		return err
-	})
-}
-
-// expect looks at the tags of the expected version, before the images are read: when all name them, nothing more needs
-// to be known.
-func (p *Promoter) expect(ctx context.Context, w *Work) error {
+// lookAround finds the images, and looks at the tags of the expected version, before the images are read: when all name
+// them, nothing more needs to be known. Both sides are asked at once where the tags do not depend on the images.
+func (p *Promoter) lookAround(ctx context.Context, w *Work) error {
 	for _, j := range w.jobs {
 		if j.version = w.route.Version; j.version == nil {
 			j.version = p.Checkout.Version
 		}
 	}
-	if err := p.wish(ctx, w); err != nil {
+	counting, err := counting(w.route.rule)
+	if err != nil {
+		return err
+	}
+	steps := []func(context.Context, *Work) error{p.pickAll, p.wish}
+	if len(counting) > 0 {
+		err = inTurn(ctx, w, steps)
+	} else {
+		err = atOnce(ctx, w, steps)
+	}
+	if err != nil {
 		return err
 	}
 	for _, j := range w.jobs {
@@ -130,13 +132,55 @@ func (p *Promoter) expect(ctx context.Context, w *Work) error {
 	return nil
 }
 
+// inTurn takes steps one after another.
+func inTurn(ctx context.Context, w *Work, steps []func(context.Context, *Work) error) error {
+	for _, step := range steps {
+		if err := step(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atOnce takes steps that need nothing of each other side by side. Their error is the one that they have in turn.
+func atOnce(ctx context.Context, w *Work, steps []func(context.Context, *Work) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make([]chan error, len(steps))
+	for i, step := range steps {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- step(ctx, w) }()
+	}
+	var first error
+	for _, result := range results {
+		if err := <-result; first == nil && err != nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
+}
+
+func (p *Promoter) pickAll(ctx context.Context, w *Work) error {
+	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
+		j.picked, err = p.pick(ctx, w.route, j)
+		return err
+	})
+}
+
 // readAll reads the images that are not settled. One that is of another version than expected gets other tags.
 func (p *Promoter) readAll(ctx context.Context, w *Work) error {
-	err := each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
-		if !j.settled {
-			j.found, err = inspect(ctx, j.copier, j.picked.desc)
+	err := each(ctx, w.jobs, func(ctx context.Context, j *job) error {
+		if j.settled {
+			return nil
 		}
-		return err
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() (err error) {
+			j.found, err = inspect(gctx, j.copier, j.picked.desc)
+			return err
+		})
+		g.Go(func() error { return j.copier.Look(gctx, j.picked.desc) })
+		return g.Wait()
 	})
 	if err != nil {
 		return err
@@ -154,6 +198,7 @@ func (p *Promoter) readAll(ctx context.Context, w *Work) error {
 	}
 	for _, j := range w.jobs {
 		x := j.candidate
+		x.Descriptor = j.picked.desc
 		x.Manifest, x.Commit, x.CommitTime = j.found.manifest, j.found.said.Revision, j.found.said.Created
 	}
 	return nil
@@ -171,7 +216,7 @@ func (p *Promoter) wish(ctx context.Context, w *Work) error {
 			return err
 		}
 		j.candidate = &guard.Candidate{
-			Repository: j.target.String(), Target: j.target, Descriptor: j.picked.desc, Version: j.version,
+			Repository: j.target.String(), Target: j.target, Version: j.version,
 			Wanted: tags, Back: w.route.Rollback, Fresh: freshVersion,
 			Release: slices.ContainsFunc(tags, func(t version.Tag) bool { return t.Release }),
 		}

@@ -32,13 +32,14 @@ func (p *Promoter) Sources(ctx context.Context, r Request) ([]Source, error) {
 		if j.source, err = p.Open(p.repository(checked.from, name)); err != nil {
 			return nil, err
 		}
+		j.copier = registry.NewCopier(j.source, j.source, p.mounts) // only reads
 		w.jobs = append(w.jobs, j)
 	}
 	if err := p.pickAll(ctx, w); err != nil {
 		return nil, err
 	}
 	err = each(ctx, w.jobs, func(ctx context.Context, j *job) error {
-		raw, _, err := j.source.Manifest(ctx, j.picked.desc.Digest.String())
+		raw, err := j.copier.Read(ctx, j.picked.desc)
 		j.found.said = guard.Read(raw)
 		return err
 	})

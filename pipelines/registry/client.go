@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,8 @@ type Options struct {
 	UserAgent string
 	// Policy says what is retried, how often and after how long. Its zero value is the default policy.
 	Policy Policy
-	// Requests is the number of requests that may be under way at one host; 0 is 8.
+	// Requests is the number of requests that may be under way at one host; 0 is 32. At most eight of them send a large
+	// blob.
 	Requests int
 	// Trace is told each request; it may be called from several goroutines. nil tells nobody.
 	Trace func(Exchange)
@@ -50,10 +52,12 @@ type Client struct {
 	auth        *session
 	kind        func(host string) Kind
 
-	chunks chunkSizes
+	chunks  chunkSizes
+	uploads *uploads
 
 	mu           sync.Mutex
 	repositories map[string]*Repository
+	apis         map[string]*referrersAPI // by the path above the repositories
 }
 
 // NewClient returns a client.
@@ -82,7 +86,8 @@ func NewClient(o Options) *Client {
 	policy := newBackoff(o.Policy, o.Clock, o.Rand)
 	c := &Client{
 		credentials: o.Credentials, insecure: o.Insecure, ca: o.CA, policy: policy, kind: o.Kind,
-		repositories: map[string]*Repository{},
+		uploads: newUploads(min(defaultUploads, o.Requests)), repositories: map[string]*Repository{},
+		apis: map[string]*referrersAPI{},
 	}
 	login := &auth.Client{
 		Client:     &http.Client{Transport: newTransport(o, policy)},
@@ -115,7 +120,11 @@ func (c *Client) Repository(name string) (*Repository, error) {
 	r.PlainHTTP = c.plain(host)
 	// A registry that cannot delete must not fail an upload: an old fallback index may stay.
 	r.SkipReferrersGC = true
-	c.repositories[name] = &Repository{client: c, host: host, name: path, remote: r}
+	above := name[:strings.LastIndex(name, "/")]
+	if c.apis[above] == nil {
+		c.apis[above] = &referrersAPI{answered: make(chan struct{})}
+	}
+	c.repositories[name] = &Repository{client: c, host: host, name: path, remote: r, api: c.apis[above]}
 	return c.repositories[name], nil
 }
 

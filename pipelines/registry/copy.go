@@ -22,7 +22,7 @@ type Copier struct {
 
 	mu    sync.Mutex
 	read  map[digest.Digest][]byte
-	known map[digest.Digest]bool // manifests that are at the target for sure
+	known map[digest.Digest]bool // manifests that the target has for sure, or had not when it was asked
 }
 
 // NewCopier returns a copier between two repositories. The copiers of one run share mounts.
@@ -35,6 +35,50 @@ func (c *Copier) From() *Repository { return c.from }
 
 // To is the target.
 func (c *Copier) To() *Repository { return c.to }
+
+// Find resolves a tag or digest at the source by reading the manifest, which [Copier.Read] then has already. Docker Hub
+// counts each manifest that is read against a limit, and looks are free there.
+// Source: https://docs.docker.com/docker-hub/usage/pulls/
+func (c *Copier) Find(ctx context.Context, ref string) (ocispec.Descriptor, error) {
+	if c.from.kind() == DockerHub {
+		return c.from.Resolve(ctx, ref)
+	}
+	raw, desc, err := c.from.Manifest(ctx, ref)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read[desc.Digest] = raw
+	return desc, nil
+}
+
+// Look asks whether the target has a manifest, so that [Copier.Copy] need not.
+func (c *Copier) Look(ctx context.Context, desc ocispec.Descriptor) error {
+	_, err := c.there(ctx, desc)
+	return err
+}
+
+// there tells whether the target has a manifest, by what is known or by asking.
+func (c *Copier) there(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	if c.from.String() == c.to.String() {
+		return true, nil
+	}
+	c.mu.Lock()
+	there, known := c.known[desc.Digest]
+	c.mu.Unlock()
+	if known {
+		return there, nil
+	}
+	there, err := c.to.Exists(ctx, desc)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[desc.Digest] = there
+	return there, nil
+}
 
 // Read reads a manifest or a small blob, such as an image's configuration, at the source and verifies its digest. It is
 // kept in memory, so that copying does not read it again.
@@ -76,16 +120,8 @@ func (c *Copier) readOnce(ctx context.Context, desc ocispec.Descriptor) ([]byte,
 // Copy brings a manifest and everything below it to the target, children first and no tag. A manifest that is there is
 // complete: registries take one only after what it names. Nothing is copied within one repository.
 func (c *Copier) Copy(ctx context.Context, root ocispec.Descriptor) (Uploaded, error) {
-	if c.from.String() == c.to.String() || c.isKnown(root.Digest) {
-		return Uploaded{}, nil
-	}
-	there, err := c.to.Exists(ctx, root)
-	if err != nil {
+	if there, err := c.there(ctx, root); there || err != nil {
 		return Uploaded{}, err
-	}
-	if there {
-		c.know(root.Digest)
-		return Uploaded{}, nil
 	}
 	return c.send(ctx, root)
 }
@@ -95,6 +131,7 @@ func (c *Copier) send(ctx context.Context, root ocispec.Descriptor) (Uploaded, e
 	return c.to.Push(ctx, source{c}, root, PushOptions{
 		Mounts: c.mounts,
 		Known:  c.answer,
+		Guess:  true,
 		Progress: func(desc ocispec.Descriptor, _ Event) {
 			if isManifest(desc) {
 				c.know(desc.Digest)
@@ -104,19 +141,16 @@ func (c *Copier) send(ctx context.Context, root ocispec.Descriptor) (Uploaded, e
 }
 
 // answer says what need not be asked of the target. A manifest that is sent again does no harm, and below a root that
-// is missing most are; their blobs are asked for one by one.
+// is missing most are. About a blob the target is asked when it is to be sent; to mount it from elsewhere is one
+// request, as to ask is.
 func (c *Copier) answer(desc ocispec.Descriptor) (there, known bool) {
-	switch {
-	case isManifest(desc):
+	if isManifest(desc) {
 		return c.isKnown(desc.Digest), true
-	case c.from.host == c.to.host:
-		c.mounts.found(c.to.host, desc.Digest, c.from.name)
-		return false, true // to mount it is one request, as to ask is
-	case desc.MediaType == ocispec.MediaTypeImageConfig:
-		return false, true // each image has its own
-	default:
-		return false, c.mounts.claimed(c.to.host, desc.Digest)
 	}
+	if c.from.host == c.to.host {
+		c.mounts.found(c.to.host, desc.Digest, c.from.name)
+	}
+	return false, true
 }
 
 func (c *Copier) isKnown(d digest.Digest) bool {
@@ -172,10 +206,15 @@ func (b *lateBlob) begin() {
 	}
 }
 
+// opened asks the source, unless that was done, and waits for its answer.
+func (b *lateBlob) opened() (io.ReadCloser, error) {
+	b.begun.Store(true)
+	return b.open()
+}
+
 // Read implements io.Reader.
 func (b *lateBlob) Read(p []byte) (int, error) {
-	b.begun.Store(true)
-	body, err := b.open()
+	body, err := b.opened()
 	if err != nil {
 		return 0, err
 	}

@@ -101,7 +101,7 @@ func TestACopyAsksLittle(t *testing.T) {
 		}
 		return r
 	}
-	x := testimage.New(t, "a", 5000)
+	x := testimage.New(t, "a", 50_000)
 	if _, err := publish(t.Context(), open(far+"/o/a"), x); err != nil {
 		t.Fatal(err)
 	}

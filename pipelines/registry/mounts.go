@@ -78,11 +78,3 @@ func (m *Mounts) found(host string, blob digest.Digest, repository string) {
 	close(entry.done)
 	m.blobs[key] = entry
 }
-
-// claimed tells whether a repository of the host has the blob, or is about to.
-func (m *Mounts) claimed(host string, blob digest.Digest) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, ok := m.blobs[mountKey{host, blob}]
-	return ok
-}

@@ -34,9 +34,14 @@ type PushOptions struct {
 	// Known, when not nil, answers whether the repository has a piece of content where that is known, or where asking is
 	// not worth a request: what is sent twice does no harm.
 	Known func(desc ocispec.Descriptor) (there, known bool)
+	// Guess says that Known only guesses that blobs are missing. Who is the first of a run to send one makes sure.
+	Guess bool
 	// Concurrency is the number of pieces under way; 0 is 8.
 	Concurrency int
 }
+
+// defaultPieces is the number of pieces of one push under way.
+const defaultPieces = 8
 
 // Event is what happened to a piece of content during a push.
 type Event string
@@ -54,7 +59,7 @@ func (r *Repository) Push(ctx context.Context, src content.ReadOnlyStorage, root
 	o PushOptions,
 ) (Uploaded, error) {
 	if o.Concurrency == 0 {
-		o.Concurrency = defaultRequests
+		o.Concurrency = defaultPieces
 	}
 	// Asking for the right to push at once saves a second token for the requests that only look.
 	scoped := auth.AppendRepositoryScope(ctx, r.remote.Reference, auth.ActionPull, auth.ActionPush)
@@ -156,11 +161,12 @@ func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body 
 	policy := d.repository.client.policy
 	refused := false
 	for attempt := 0; ; attempt++ {
-		if late, ok := body.(*lateBlob); ok {
-			late.begin()
-		}
-		err := d.send(ctx, desc, body)
-		if err == nil {
+		there, err := d.attempt(ctx, desc, body, d.options.Guess && attempt == 0)
+		switch {
+		case there:
+			d.tell(desc, Present)
+			return nil
+		case err == nil:
 			d.count(desc, Uploaded{Blobs: 1, Bytes: desc.Size})
 			return nil
 		}
@@ -184,6 +190,50 @@ func (d *destination) upload(ctx context.Context, desc ocispec.Descriptor, body 
 		defer func() { _ = reader.Close() }()
 		body = reader
 	}
+}
+
+// attempt sends a blob once. One that was guessed to be missing is sent only if it is.
+func (d *destination) attempt(
+	ctx context.Context, desc ocispec.Descriptor, body io.Reader, guessed bool,
+) (there bool, err error) {
+	switch {
+	case desc.Size > smallBlob:
+		if guessed {
+			if there, err := d.remote.Exists(ctx, desc); there || err != nil {
+				return there, err
+			}
+		}
+		end, err := d.repository.client.uploads.begin(ctx, d.repository.host, desc.Size)
+		if err != nil {
+			return false, err
+		}
+		defer end()
+	case guessed:
+		sent, err := d.askAndSend(ctx, desc, body)
+		if err == nil || sent {
+			return !sent, err
+		}
+	}
+	if late, ok := body.(*lateBlob); ok {
+		late.begin()
+	}
+	return false, d.send(ctx, desc, body)
+}
+
+// askAndSend asks whether the repository has a blob and begins to upload it by one request: it mounts the blob from the
+// repository itself. A registry that does not mount takes it again, which does no harm: it is small.
+func (d *destination) askAndSend(ctx context.Context, desc ocispec.Descriptor, body io.Reader) (sent bool, err error) {
+	err = d.remote.Mount(ctx, desc, d.repository.name, func() (io.ReadCloser, error) {
+		sent = true
+		if late, ok := body.(*lateBlob); ok {
+			// Not while the upload holds a place in the budget of requests that this may need.
+			if _, err := late.opened(); err != nil {
+				return nil, err
+			}
+		}
+		return io.NopCloser(body), nil
+	})
+	return sent, err
 }
 
 // brokenUpload tells whether sending the body failed in a way that may pass, and the wait that was asked for (negative

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,16 +18,81 @@ func (r *Repository) Referrers(ctx context.Context, subject, artifactType string
 	if err != nil {
 		return nil, r.fault(ctx, op, err)
 	}
+	first := r.api.first()
+	if !first {
+		if err := r.api.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if known, supported := r.api.state(); known {
+		_ = r.remote.SetReferrersCapability(supported) // what this repository itself has answered stands
+	}
 	var found []ocispec.Descriptor
 	err = r.remote.Referrers(ctx, ocispec.Descriptor{Digest: d}, artifactType,
 		func(page []ocispec.Descriptor) error {
 			found = append(found, page...)
 			return nil
 		})
+	// An answer settles it for the repository, and cannot be changed then: what is asked is whether "supported" fits.
+	r.api.answer(first, err == nil, err == nil && r.remote.SetReferrersCapability(true) == nil)
 	if err != nil {
 		return nil, r.fault(ctx, op, err)
 	}
 	return found, nil
+}
+
+// referrersAPI is whether the repositories under one path, such as the components of an environment, list referrers
+// themselves. The first one that is asked tells it for all: registries of different software may share a host, but not
+// the path.
+type referrersAPI struct {
+	mu       sync.Mutex
+	begun    bool
+	answered chan struct{} // closed after the first question, whatever came of it
+
+	known, supported bool
+}
+
+// first tells whether nobody has asked yet: then the caller does, and must call answer.
+func (a *referrersAPI) first() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := !a.begun
+	a.begun = true
+	return first
+}
+
+// asked tells whether somebody has asked, or does so just now.
+func (a *referrersAPI) asked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.begun
+}
+
+// wait waits while somebody else asks the first question.
+func (a *referrersAPI) wait(ctx context.Context) error {
+	select {
+	case <-a.answered:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *referrersAPI) answer(first, known, supported bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known {
+		a.known, a.supported = true, supported
+	}
+	if first {
+		close(a.answered)
+	}
+}
+
+func (a *referrersAPI) state() (known, supported bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known, a.supported
 }
 
 // HasReferrersAPI tells whether the registry lists referrers itself. Where it does not, each is noted in the index

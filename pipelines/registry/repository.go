@@ -30,6 +30,7 @@ type Repository struct {
 	host   string
 	name   string
 	remote *remote.Repository
+	api    *referrersAPI // shared with the repositories beside it
 	// forgetting is held while a referrer is taken out of a fallback index, which is read and then written.
 	forgetting sync.Mutex
 }

@@ -18,9 +18,10 @@ import (
 	"github.com/berth-sh/berth/pipelines/fault"
 )
 
-// defaultRequests is the number of requests under way at one host. Registries throttle by account, and eight fill a
-// fast line.
-const defaultRequests = 8
+// defaultRequests is the number of requests under way at one host: what eight copies at a time by other tools have.
+// Most of them only look or put a few bytes, and take the time of the way there and back. What fills a line is limited
+// by defaultUploads.
+const defaultRequests = 32
 
 // newTransport builds the chain of one client: retries in front of the budget in front of the network. In this order
 // no request holds a place in the budget while it waits to be sent again.
@@ -99,7 +100,7 @@ func network(requests int) *http.Transport {
 			KeepAlive: 30 * time.Second,
 		}).DialContext,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          64,
+		MaxIdleConns:          4 * requests,
 		MaxIdleConnsPerHost:   requests,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   15 * time.Second,
