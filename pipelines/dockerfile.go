@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -87,8 +88,8 @@ func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.Dockerfil
 		}
 		c.SSH = append(c.SSH, agent)
 	}
-	if ci, _ := p.options.Lookup("CI"); ci != "" && ci != "false" {
-		c.CacheTo = d.Cache.To
+	if p.inCI() {
+		c.CacheTo = slices.Clone(d.Cache.To)
 	}
 	key := []string{"components", name, "dockerfile"}
 	var err error
@@ -152,6 +153,10 @@ func (b builder) dockerBuild(
 			c.Args[arg] = value
 		}
 	}
+	keep, err := b.caches(&c, k.Dockerfile.Cache)
+	if err != nil {
+		return image.Index{}, err
+	}
 	size, err := build.ContextSize(ctx, c)
 	if err != nil {
 		return image.Index{}, &fault.Error{Op: "read the build context of", Subject: name, Err: err, Code: fault.Usage}
@@ -168,6 +173,9 @@ func (b builder) dockerBuild(
 	layouts, err := b.dockerfiles.BuildDockerfile(ctx, c, platforms, b.options("images"))
 	if err != nil {
 		return image.Index{}, err
+	}
+	if err := keep(); err != nil {
+		b.pipeline.warn(fmt.Sprintf("%s: the cache of the build was not kept: %v", name, err))
 	}
 	spec := b.spec(name, k, image.Scratch(), nil)
 	if spec.Bases, err = b.pipeline.standsOn(name, platforms); err != nil {

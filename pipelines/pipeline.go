@@ -270,9 +270,15 @@ func (p *Pipeline) inputs() (inputs, modules []string) {
 
 // outputs are the files and folders of the run that lie in the repository, relative to it.
 func (p *Pipeline) outputs() []string {
-	var out []string
+	var files []string
 	for _, name := range p.options.Outputs {
-		file := abs(p.options.Dir, name)
+		files = append(files, abs(p.options.Dir, name))
+	}
+	if kind, err := p.Config.CacheKind(); err == nil && kind == config.CacheFolder {
+		files = append(files, p.cacheFolder())
+	}
+	var out []string
+	for _, file := range files {
 		// What does not exist yet has no links to resolve, but its folder has.
 		file = filepath.Join(resolved(filepath.Dir(file)), filepath.Base(file))
 		if rel, err := filepath.Rel(resolved(p.repository.Root()), file); err == nil && filepath.IsLocal(rel) && rel != "." {

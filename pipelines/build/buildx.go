@@ -143,6 +143,7 @@ func (b *Buildx) BuildDockerfile(
 	case err != nil:
 		return nil, Broken(c, lines.Tail(err), b.Ready(ctx))
 	}
+	lines.TellUnsaved(c.Name, o.Warn)
 	for _, p := range platforms {
 		o.Progress(c.Name, image.PlatformString(p))
 	}
@@ -157,7 +158,7 @@ func buildxArgs(c DockerfileComponent, platforms []ocispec.Platform, o Options, 
 	}
 	args := []string{
 		"buildx", "build", "--progress=plain", "--file", c.File, "--platform", strings.Join(names, ","),
-		"--output", fields("type=oci", "rewrite-timestamp=true", "dest="+layout),
+		"--output", Fields("type=oci", "rewrite-timestamp=true", "dest="+layout),
 	}
 	// What is not asked for is refused, as buildx adds provenance by itself.
 	provenance, sbom := c.Attestations()
@@ -176,7 +177,7 @@ func buildxArgs(c DockerfileComponent, platforms []ocispec.Platform, o Options, 
 		if s.Env != "" {
 			source = "env=" + s.Env
 		}
-		args = append(args, "--secret", fields("id="+s.ID, source))
+		args = append(args, "--secret", Fields("id="+s.ID, source))
 	}
 	for _, s := range c.SSH {
 		value := s.ID
@@ -194,8 +195,8 @@ func buildxArgs(c DockerfileComponent, platforms []ocispec.Platform, o Options, 
 	return append(args, "--", c.Context)
 }
 
-// fields writes what docker reads as a line of CSV: a comma in a path does not end a field.
-func fields(all ...string) string {
+// Fields writes what docker reads as a line of CSV: a comma in a path does not end a field.
+func Fields(all ...string) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
 	_ = w.Write(all) // a strings.Builder takes everything

@@ -123,6 +123,26 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
+func TestTranscriptTellsOfACacheThatWasNotSaved(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"#4 importing cache manifest from x\n#4 ERROR: not found\n#11 exporting cache to registry\n#11 DONE 1s\n":    "",
+		"#4 exporting cache to registry\n#11 preparing\n#4 ERROR: denied\n------\n > exporting cache to registry:\n": "denied",
+	} {
+		lines := NewTranscript(func(string) {})
+		_, _ = lines.Write([]byte(text))
+		var got string
+		lines.TellUnsaved("web", func(s string) { got = s })
+		lines.TellUnsaved("web", nil)
+		if want != "" {
+			want = "web: the image is built, but the cache of the build was not saved: " + want
+		}
+		if got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestBuildxWithoutDocker(t *testing.T) {
 	t.Parallel()
 	b := NewBuildx([]string{"PATH=" + t.TempDir()})

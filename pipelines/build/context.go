@@ -75,6 +75,23 @@ func ContextSize(ctx context.Context, c DockerfileComponent) (Size, error) {
 	return out, err
 }
 
+// Sends tells whether a file or folder, by its absolute path, is a part of what a builder may be sent of a context.
+func Sends(c DockerfileComponent, path string) (bool, error) {
+	rel, err := filepath.Rel(c.Context, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return false, nil //nolint:nilerr // on another volume
+	}
+	if rel == "." {
+		return true, nil
+	}
+	ignored, err := ignore(c)
+	if err != nil {
+		return false, err
+	}
+	skip, err := ignored.MatchesOrParentMatches(filepath.ToSlash(rel))
+	return !skip, err
+}
+
 func (s *Size) add(f File) {
 	s.Files++
 	s.Bytes += f.Bytes

@@ -26,6 +26,8 @@ type Transcript struct {
 	lines []string
 	// failed is the index in lines where the summary of a failure starts, plus one; 0 is none.
 	failed int
+	// exporting is how the lines begin that tell of writing a cache, and unsaved why one could not be written.
+	exporting, unsaved string
 }
 
 // NewTranscript makes a transcript; each is called with every line.
@@ -53,6 +55,7 @@ func (t *Transcript) add(line string) {
 		return
 	}
 	t.each(line)
+	t.watch(line)
 	// BuildKit's own summary: a rule, the failing step, what it printed last, where it stands in the file, the error.
 	if line == "------" && t.failed == 0 {
 		t.failed = len(t.lines) + 1
@@ -63,6 +66,24 @@ func (t *Transcript) add(line string) {
 		if t.failed > 0 {
 			t.failed = max(1, t.failed-extra)
 		}
+	}
+}
+
+// watch notes a cache that could not be written: a builder that is told to ignore that says it here alone.
+func (t *Transcript) watch(line string) {
+	step, rest, _ := strings.Cut(line, " ")
+	if strings.HasPrefix(rest, "exporting cache to ") {
+		t.exporting = step
+	}
+	if why, failed := strings.CutPrefix(rest, "ERROR: "); failed && step == t.exporting {
+		t.unsaved = why
+	}
+}
+
+// TellUnsaved warns when the cache of a build that went well was not written.
+func (t *Transcript) TellUnsaved(component string, warn func(string)) {
+	if t.unsaved != "" && warn != nil {
+		warn(component + ": the image is built, but the cache of the build was not saved: " + t.unsaved)
 	}
 }
 

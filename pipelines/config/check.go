@@ -23,7 +23,7 @@ func (c *Config) check() error {
 	}
 	for _, check := range []func() error{
 		c.requireShared, c.checkVersion, c.checkComponents, c.checkRegistries, c.checkEnvironments, c.checkPromotions,
-		c.checkKeys, c.checkPolicy, c.checkChart, c.checkDagger,
+		c.checkKeys, c.checkPolicy, c.checkBuildCache, c.checkChart, c.checkDagger,
 	} {
 		if err := check(); err != nil {
 			return err

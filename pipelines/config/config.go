@@ -47,6 +47,12 @@ type Config struct {
 	// What images may be built on.
 	Policy Policy `yaml:"policy,omitempty"`
 
+	// Where the builds of Dockerfiles keep their caches between machines, for components without a cache of their own: a
+	// repository, such as ghcr.io/acme/cache, where each component has a tag; a folder, written with ./ or / at its
+	// beginning; gha for the cache of GitHub Actions; or off. It is written in CI only, and a repository or folder not by
+	// pull requests. Default: gha in a job that has its token, else off.
+	BuildCache string `yaml:"buildCache,omitempty"`
+
 	// The Helm chart that deploys the images.
 	Chart *Chart `yaml:"chart,omitempty"`
 

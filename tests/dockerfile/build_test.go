@@ -37,6 +37,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("attestations", func(t *testing.T) { l.attestations(t, setting) })
 	t.Run("base images", func(t *testing.T) { l.standing(t, setting) })
 	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
+	t.Run("shared caches", func(t *testing.T) { l.sharedCaches(t) })
 	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
 	t.Run("the integration suite", func(t *testing.T) { l.suite(t, l.startDocker(t)) })

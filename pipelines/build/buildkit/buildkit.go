@@ -14,6 +14,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/bklog"
 	"github.com/moby/buildkit/util/progress/progressui"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
@@ -34,6 +35,8 @@ type Builder struct {
 // New makes a builder. lookup reads the environment: BUILDKIT_HOST is the daemon's address, and without it the sockets
 // of a rootful and a rootless daemon are tried. login may be nil, which logs in nowhere.
 func New(lookup func(string) (string, bool), login Login) *Builder {
+	// The library would write warnings of its own to standard error, past everything that berth prints.
+	bklog.L.Logger.SetOutput(io.Discard)
 	return &Builder{lookup: lookup, login: login}
 }
 
@@ -107,6 +110,7 @@ func (b *Builder) BuildDockerfile(
 		}
 		return nil, build.Broken(c, lines.Tail(err), b.Ready(ctx))
 	}
+	lines.TellUnsaved(c.Name, o.Warn)
 	for _, p := range platforms {
 		if o.Progress != nil {
 			o.Progress(c.Name, image.PlatformString(p))
