@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -68,7 +69,7 @@ func TestReasons(t *testing.T) {
 	t.Parallel()
 	const image = "ghcr.io/acme/web:v1"
 	why := `Failed to pull image "` + image + `": unexpected status from HEAD request: 401 Unauthorized`
-	crash := waiting("web", image, "CrashLoopBackOff", "back-off")
+	crash := waiting("web", "ghcr.io/acme/web:latest", "CrashLoopBackOff", "back-off")
 	crash.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error", Message: "no config\n"}
 	for name, tt := range map[string]struct {
 		status corev1.PodStatus
@@ -114,6 +115,7 @@ func TestReasons(t *testing.T) {
 			client := fake.NewClientset(
 				&corev1.Pod{
 					ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", Labels: map[string]string{instanceLabel: "r"}},
+					Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: image}}},
 					Status:     tt.status,
 				},
 				&corev1.Event{
@@ -122,7 +124,7 @@ func TestReasons(t *testing.T) {
 				})
 			var out bytes.Buffer
 			w := &watcher{client: client, namespace: "n", release: "r", tell: (&teller{out: &out}).tell}
-			w.told, w.wrong = map[string]string{}, map[string]string{}
+			w.told, w.wrong = map[string]string{}, map[string]map[string]string{}
 			w.look(t.Context())
 			w.look(t.Context())
 			if diff := cmp.Diff(tt.want, w.problems()); diff != "" {
@@ -140,5 +142,43 @@ func TestReasons(t *testing.T) {
 				t.Errorf("told %v: each problem and the count, once", told)
 			}
 		})
+	}
+}
+
+// TestProblemsOfPodsThatWereRolledBack: what was wrong is told after the pods are gone, and no longer when they recover.
+func TestProblemsOfPodsThatWereRolledBack(t *testing.T) {
+	t.Parallel()
+	pod := func(name string, s corev1.ContainerStatus) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "n", Labels: map[string]string{instanceLabel: "r"}},
+			Status:     corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{s}},
+		}
+	}
+	running := corev1.ContainerStatus{Name: "web", Ready: true}
+	crashed := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error"},
+	}}
+	client := fake.NewClientset(pod("old", running), pod("recovers", crashed), pod("new", crashed), pod("ends", crashed))
+	pods := client.CoreV1().Pods("n")
+	w := &watcher{client: client, namespace: "n", release: "r", tell: func(string, string, ...any) {}}
+	w.told, w.wrong = map[string]string{}, map[string]map[string]string{}
+	w.look(t.Context())
+
+	ending := pod("ends", running)
+	ending.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	for _, changed := range []*corev1.Pod{pod("recovers", running), ending} {
+		if _, err := pods.Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pods.Delete(t.Context(), "new", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.look(t.Context())
+	want := []string{
+		"pod ends, container web: ended with exit code 2 (Error)", "pod new, container web: ended with exit code 2 (Error)",
+	}
+	if diff := cmp.Diff(want, w.problems()); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 }

@@ -16,12 +16,18 @@ import (
 	"sync"
 	"syscall"
 
+	"helm.sh/helm/v4/pkg/kube"
+
 	"github.com/berth-sh/berth/cmd/berth-helm/internal/wire"
 )
 
 //go:generate cp ../../pipelines/chart/wire/wire.go internal/wire/wire.go
 
 func main() {
+	// Objects belong to Helm, whoever runs it: otherwise helm could not upgrade what berth deployed, nor berth what helm
+	// did, because the API server refuses to let one manager change the fields of another.
+	// Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts
+	kube.ManagedFieldsManager = "helm"
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := serve(ctx, os.Stdin, os.Stdout, os.Stderr)
 	stop()

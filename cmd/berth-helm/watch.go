@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,13 +30,13 @@ type watcher struct {
 
 	mu    sync.Mutex
 	told  map[string]string
-	wrong map[string]string // by pod and container
+	wrong map[string]map[string]string // by pod, and in it by container
 }
 
 // start watches until the returned function is called, which waits for the last look.
 func (w *watcher) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	w.told, w.wrong = map[string]string{}, map[string]string{}
+	w.told, w.wrong = map[string]string{}, map[string]map[string]string{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -65,26 +64,24 @@ func (w *watcher) look(ctx context.Context) {
 	if err != nil {
 		return // Helm itself says when the cluster is gone
 	}
-	ready, wrong := 0, map[string]string{}
+	ready := 0
 	for _, pod := range pods.Items {
 		if pod.DeletionTimestamp != nil {
-			continue
+			continue // a rollback ends it, and what was wrong with it is what counts
 		}
 		if isReady(pod) {
 			ready++
 		}
-		for place, reason := range w.reasons(ctx, pod) {
-			wrong[place] = reason
+		wrong := w.reasons(ctx, pod)
+		for place, reason := range wrong {
 			w.once(place, reason)
 		}
+		w.mu.Lock()
+		w.wrong[pod.Name] = wrong
+		w.mu.Unlock()
 	}
 	if len(pods.Items) > 0 {
 		w.once(w.release, fmt.Sprintf("%d of %d pods ready", ready, len(pods.Items)))
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(pods.Items) > 0 {
-		w.wrong = wrong
 	}
 }
 
@@ -99,14 +96,17 @@ func (w *watcher) once(subject, text string) {
 	}
 }
 
-// problems lists what was wrong at the last look that found pods.
+// problems lists what was wrong when each pod was last seen alive.
 func (w *watcher) problems() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []string
-	for _, place := range slices.Sorted(maps.Keys(w.wrong)) {
-		out = append(out, place+": "+w.wrong[place])
+	for _, pod := range w.wrong {
+		for place, reason := range pod {
+			out = append(out, place+": "+reason)
+		}
 	}
+	slices.Sort(out)
 	return out
 }
 
@@ -141,12 +141,23 @@ func patient(reason string) bool {
 	return reason == "ContainerCreating" || reason == "PodInitializing" || reason == ""
 }
 
+// imageOf is what the pod asks for: the status may have another name of the same content, such as a tag.
+func imageOf(pod corev1.Pod, s corev1.ContainerStatus) string {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if c.Name == s.Name {
+			return c.Image
+		}
+	}
+	return s.Image
+}
+
 func (w *watcher) waiting(ctx context.Context, pod corev1.Pod, s corev1.ContainerStatus) string {
-	text := s.State.Waiting.Reason + " " + s.Image
+	image := imageOf(pod, s)
+	text := s.State.Waiting.Reason + " " + image
 	switch s.State.Waiting.Reason {
 	case "ImagePullBackOff", "ErrImagePull":
 		// While it backs off, the kubelet says so and no longer why; the event still does.
-		if why := w.event(ctx, pod, s.Image); why != "" {
+		if why := w.event(ctx, pod, image); why != "" {
 			return text + ": " + why
 		}
 	case "CrashLoopBackOff":

@@ -68,6 +68,7 @@ imagePullSecrets:
 name: {{ .name }}
 image: {{ include "knative-lambda.image" . | quote }}
 imagePullPolicy: {{ .component.image.pullPolicy | default .root.Values.image.pullPolicy }}
+terminationMessagePolicy: FallbackToLogsOnError
 ports:
   - name: {{ .portName }}
     containerPort: {{ .port }}
