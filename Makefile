@@ -72,6 +72,10 @@ test: ## Run the tests of all modules
 docker-test: docker-tools ## Build Dockerfiles with daemons that the tests start: as root, with docker.io, runc, busybox-static
 	@BERTH_DOCKER_TESTS=1 go test -count=1 -timeout 30m ./tests/dockerfile/
 
+.PHONY: e2e-kubernetes
+e2e-kubernetes: e2e-tools ## Deploy to a cluster that the test starts: as root, with etcd-server, containerd, runc, containernetworking-plugins, iproute2
+	@BERTH_KUBERNETES_TESTS=1 go test -count=1 -v -timeout 20m ./tests/kubernetes/
+
 # Not the tests that drive whole programs: those are five times slower so, and what they reach has tests of its own here.
 .PHONY: race
 race: ## Run the tests of the packages with the race detector
@@ -151,6 +155,22 @@ docker-tools: .bin/buildkitd .bin/buildctl .bin/docker-buildx .bin/dockerd ## Bu
 .bin/dockerd: tools/dockerd/go.mod tools/dockerd/go.sum
 .bin/buildkitd .bin/buildctl .bin/docker-buildx .bin/dockerd:
 	@CGO_ENABLED=0 GOFLAGS= go -C $(MODULE) build -o '$(CURDIR)/$@' $(PACKAGE)
+	@touch $@
+
+.PHONY: e2e-tools
+e2e-tools: build-helm .bin/cluster .bin/helm ## Build Kubernetes (minutes, once) and helm into .bin, for tests/kubernetes
+
+# The folder is no module of MODULES: linters and vet would analyse all of Kubernetes for its fifty lines.
+.bin/cluster: MODULE := tests/kubernetes/cluster
+.bin/cluster: tests/kubernetes/cluster/main.go tests/kubernetes/cluster/go.mod tests/kubernetes/cluster/go.sum
+	@version=$$(cd $(MODULE) && go list -m -f '{{.Version}}' k8s.io/kubernetes); \
+	CGO_ENABLED=0 GOFLAGS= nice -n 19 go -C $(MODULE) build -trimpath -o '$(CURDIR)/$@' \
+		-ldflags="-s -w -X k8s.io/component-base/version.gitVersion=$$version" .
+	@touch $@
+
+# As berth-helm is built, with which it shares the compiled packages.
+.bin/helm: tools/helm/go.mod tools/helm/go.sum
+	@GOFLAGS=-buildvcs=false go -C tools/helm build -ldflags="-s -w" -o '$(CURDIR)/$@' helm.sh/helm/v4/cmd/helm
 	@touch $@
 
 PEERS := github.com/google/ko github.com/google/go-containerregistry/cmd/crane github.com/regclient/regclient/cmd/regctl

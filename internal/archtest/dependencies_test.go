@@ -66,7 +66,7 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	page := string(content)
 	var tools []string
-	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx", "tools/dockerd"} {
+	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx", "tools/dockerd", "tools/helm"} {
 		for _, tool := range readModfile(t, "../../"+module+"/go.mod").Tool {
 			tools = append(tools, tool.Path)
 		}
@@ -80,10 +80,11 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	slices.Sort(examples)
 	for heading, want := range map[string][]string{
-		"The root module": readModfile(t, "../../go.mod").direct(),
-		"The examples":    slices.Compact(examples),
-		"berth-helm":      readModfile(t, "../../cmd/berth-helm/go.mod").direct(),
-		"Tools":           tools,
+		"The root module":  readModfile(t, "../../go.mod").direct(),
+		"The examples":     slices.Compact(examples),
+		"berth-helm":       readModfile(t, "../../cmd/berth-helm/go.mod").direct(),
+		"The test cluster": readModfile(t, "../../tests/kubernetes/cluster/go.mod").direct(),
+		"Tools":            tools,
 	} {
 		if diff := cmp.Diff(want, documented(page, heading)); diff != "" {
 			t.Errorf("%q in docs/dependencies.md (-go.mod +page):\n%s", heading, diff)
