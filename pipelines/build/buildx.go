@@ -125,6 +125,9 @@ func (b *Buildx) BuildDockerfile(
 	ctx context.Context, c DockerfileComponent, platforms []ocispec.Platform, o Options,
 ) ([]string, error) {
 	o = o.quiet()
+	if err := c.CheckSSH(func(name string) (string, bool) { return lookup(b.environ, name) }); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return nil, fmt.Errorf("build %s: %w", c.Name, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/berth-sh/berth/pipelines/fault"
 )
 
 // DockerfileComponent is an image that a Dockerfile describes.
@@ -126,6 +128,39 @@ func (s Secret) Present(lookup func(string) (string, bool)) error {
 		return fmt.Errorf("secret %s: %s is no file", s.ID, s.File)
 	case info.Size() > maxSecret:
 		return fmt.Errorf("secret %s: %s has %d bytes, more than %d", s.ID, s.File, info.Size(), maxSecret)
+	}
+	return nil
+}
+
+// present reports why an agent or keys cannot be given to a build. lookup reads the environment.
+func (s SSH) present(lookup func(string) (string, bool)) error {
+	paths, from := s.Paths, ""
+	if len(paths) == 0 {
+		socket, _ := lookup("SSH_AUTH_SOCK")
+		if socket == "" {
+			return fmt.Errorf("ssh %s needs an agent, and SSH_AUTH_SOCK is not set", s.ID)
+		}
+		paths, from = []string{socket}, "the agent of SSH_AUTH_SOCK, "
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("ssh %s: %s%w", s.ID, from, err)
+		}
+	}
+	return nil
+}
+
+// sshNext is what to do about an agent or a key that is not there.
+const sshNext = "start an agent and add the key (eval \"$(ssh-agent)\"; ssh-add),\n" +
+	"or name key files in the component's ssh"
+
+// CheckSSH refuses a component whose agents or keys are not there, with code [fault.Usage]. lookup reads the
+// environment.
+func (c DockerfileComponent) CheckSSH(lookup func(string) (string, bool)) error {
+	for _, s := range c.SSH {
+		if err := s.present(lookup); err != nil {
+			return fault.New(fault.Usage, c.Name, sshNext, "%w", err)
+		}
 	}
 	return nil
 }

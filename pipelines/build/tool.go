@@ -123,12 +123,7 @@ func notUsable(path string, err error) error {
 
 // lookPath finds a program in the PATH of an environment, which need not be that of this process.
 func lookPath(env []string, program string) (string, bool) {
-	list := ""
-	for _, s := range env {
-		if v, ok := strings.CutPrefix(s, "PATH="); ok {
-			list = v
-		}
-	}
+	list, _ := lookup(env, "PATH")
 	for _, dir := range filepath.SplitList(list) {
 		if !filepath.IsAbs(dir) {
 			continue // a command in the current folder is never meant
@@ -138,6 +133,16 @@ func lookPath(env []string, program string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// lookup reads a variable of an environment as [os.Environ] gives it; the last one counts.
+func lookup(env []string, name string) (value string, ok bool) {
+	for _, s := range env {
+		if v, is := strings.CutPrefix(s, name+"="); is {
+			value, ok = v, true
+		}
+	}
+	return value, ok
 }
 
 // run runs the go command and returns its standard output.

@@ -111,9 +111,14 @@ func Broken(c DockerfileComponent, said, ready error) error {
 		Op: "build", Subject: c.Name, Err: said, Code: fault.Failed,
 		Next: "correct " + c.File + " or what it copies; the lines above are the end of what the build printed",
 	}
+	if image, login, ok := refused(said.Error()); ok {
+		f.Code = fault.Credentials
+		f.Next = "the registry does not give " + image + " to this account, or has no such image:\n" +
+			"correct its name, or " + login
+	}
 	if ready != nil {
 		f.Next = "the builder is gone (" + ready.Error() + "): start it, then run the same command again"
-		f.Retryable = true
+		f.Code, f.Retryable = fault.Failed, true
 	}
 	return f
 }

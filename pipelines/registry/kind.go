@@ -172,6 +172,11 @@ func (k Kind) moreHints() hints {
 	}
 }
 
+// LoginHint says how people log in to a registry of this kind, for the sake of one repository of it.
+func (k Kind) LoginHint(host, repository string) string {
+	return fill(k.hints().login, host, repository)
+}
+
 // fill puts the names of the repository at hand into a hint.
 func fill(hint, host, repository string) string {
 	region := publicRegion

@@ -118,6 +118,9 @@ func (l *lab) push(t *testing.T, repository, tag string, c ocispec.ImageConfig, 
 		t.Fatal(err)
 	}
 	target.PlainHTTP = true
+	if l.client != nil {
+		target.Client = l.client
+	}
 	config := ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
 		Config:   c,

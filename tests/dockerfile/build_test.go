@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -36,8 +35,11 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("attestations", func(t *testing.T) { l.attestations(t, setting) })
 	t.Run("base images", func(t *testing.T) { l.standing(t, setting) })
-	t.Run("cache", func(t *testing.T) { l.cache(t, setting) })
 	t.Run("shared caches", func(t *testing.T) { l.sharedCaches(t) })
+	t.Run("SSH", func(t *testing.T) { l.ssh(t, setting) })
+	t.Run("private bases", func(t *testing.T) { l.bases(t, setting) })
+	t.Run("caches", func(t *testing.T) { l.caches(t) })
+	t.Run("the cache of GitHub Actions", func(t *testing.T) { l.actions(t, setting) })
 	t.Run("reproducible", func(t *testing.T) { l.reproducible(t, setting) })
 	t.Run("a daemon that stops", func(t *testing.T) { l.stopped(t) })
 	t.Run("the integration suite", func(t *testing.T) { l.suite(t, l.startDocker(t)) })
@@ -126,33 +128,6 @@ func (l *lab) secrets(t *testing.T, setting []string) {
 		if code == 0 || !strings.Contains(stderr, "TOKEN") {
 			t.Errorf("%s without the variable: exit code %d\n%s%s", builder, code, stdout, stderr)
 		}
-	}
-}
-
-func (l *lab) cache(t *testing.T, setting []string) {
-	where := filepath.Join(l.dir, "cache")
-	dir := l.project(t, map[string]string{
-		"berth.yaml": berthYAML("{dockerfile: {cache: {from: ['type=local,src=" + where + "'], to: ['type=local,mode=max,dest=" + where + "']}}}"),
-		"VERSION":    "1.0.0\n",
-		"Dockerfile": "FROM busybox:1 AS build\nRUN cat /proc/sys/kernel/random/uuid > /id\nFROM scratch\nCOPY --from=build /id /\n",
-	})
-	id := func(kit *daemon, builder string, more ...string) string {
-		out := filepath.Join(l.dir, "cached")
-		env := slices.Concat(l.environment(setting...), []string{"BUILDKIT_HOST=" + kit.address}, more)
-		l.do(t, dir, env, l.berth, "build", "--platform", "linux/amd64", "--builder", builder, "--output", out)
-		return l.unpack(t, out, "linux/amd64")["id"]
-	}
-	id(l.kit, "buildkit")
-	if _, err := os.Stat(filepath.Join(where, "index.json")); err == nil {
-		t.Error("a cache was written outside a CI")
-	}
-	first := id(l.kit, "buildkit", "CI=true")
-	// A daemon that knows nothing of the build takes it from the cache.
-	if again := id(l.startBuildKit(t), "buildkit"); again != first {
-		t.Errorf("the step ran again: %q, %q", first, again)
-	}
-	if again := id(l.kit, "docker"); again != first {
-		t.Errorf("the step ran again in buildx: %q, %q", first, again)
 	}
 }
 

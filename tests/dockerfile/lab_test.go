@@ -19,6 +19,7 @@ import (
 
 	"github.com/olareg/olareg"
 	olaregconfig "github.com/olareg/olareg/config"
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // lab is a registry with base images and a BuildKit daemon that takes Docker Hub's images from it.
@@ -26,8 +27,9 @@ type lab struct {
 	root     string // of this repository
 	dir      string
 	berth    string
-	registry string // host and port
-	box      layer  // of busybox
+	registry string       // host and port
+	client   *auth.Client // with the account at the registry; nil is none
+	box      layer        // of busybox
 	kit      *daemon
 }
 

@@ -88,6 +88,9 @@ func (b *Builder) BuildDockerfile(
 	}
 	layout := filepath.Join(o.Out, c.Name+".tar")
 	solve, err := b.solve(c, platforms, o, layout)
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &fault.Error{Op: "build", Subject: c.Name, Err: err, Code: fault.Usage}
 	}

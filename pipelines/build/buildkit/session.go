@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/docker/cli/cli/config/types"
@@ -30,14 +29,14 @@ func (b *Builder) session(c build.DockerfileComponent) ([]session.Attachable, er
 	if len(c.SSH) == 0 {
 		return out, nil
 	}
+	if err := c.CheckSSH(b.lookup); err != nil {
+		return nil, err
+	}
 	var agents []sshprovider.AgentConfig
 	for _, s := range c.SSH {
 		paths := s.Paths
 		if len(paths) == 0 {
 			socket, _ := b.lookup("SSH_AUTH_SOCK")
-			if socket == "" {
-				return nil, fmt.Errorf("ssh %s needs an agent, and SSH_AUTH_SOCK is not set", s.ID)
-			}
 			paths = []string{socket}
 		}
 		agents = append(agents, sshprovider.AgentConfig{ID: s.ID, Paths: paths})
