@@ -124,7 +124,8 @@ func (p *Pipeline) checkArgs(names []string) error {
 				has = strings.Join(declared, ", ")
 			}
 			return p.Config.Fault([]string{"components", name, "dockerfile", "args", arg},
-				"remove it, or declare it in "+p.shown(path)+": ARG "+arg,
+				"remove it, or declare it in "+p.shown(path)+": ARG "+arg+
+					"; one of a base image's ONBUILD before the first FROM",
 				"the Dockerfile declares no ARG %s; it has %s", arg, has)
 		}
 	}

@@ -35,6 +35,7 @@ func TestDockerfiles(t *testing.T) {
 	t.Run("secrets", func(t *testing.T) { l.secrets(t, setting) })
 	t.Run("attestations", func(t *testing.T) { l.attestations(t, setting) })
 	t.Run("base images", func(t *testing.T) { l.standing(t, setting) })
+	t.Run("arguments of a base image", func(t *testing.T) { l.onBuild(t, setting) })
 	t.Run("shared caches", func(t *testing.T) { l.sharedCaches(t) })
 	t.Run("SSH", func(t *testing.T) { l.ssh(t, setting) })
 	t.Run("private bases", func(t *testing.T) { l.bases(t, setting) })
