@@ -73,6 +73,20 @@ func (p *Pipeline) readDockerfile(component string) (d *dockerfile.File, path st
 	return d, c.File, in, err
 }
 
+// understood is readDockerfile, but for a file that names a frontend of its own and is not understood here: then it is
+// nil, and up to that frontend.
+func (p *Pipeline) understood(component string) (d *dockerfile.File, path string, in dockerfile.Inputs, err error) {
+	d, path, in, err = p.readDockerfile(component)
+	if err == nil || path == "" {
+		return d, path, in, err
+	}
+	content, readErr := os.ReadFile(path)
+	if readErr == nil && dockerfile.HasFrontend(content) {
+		return nil, path, in, nil
+	}
+	return nil, path, in, err
+}
+
 // baseArgs are the build arguments that berth computes. A check, which does not ask git, has stand-ins: they may give
 // an image a tag, but no sensible Dockerfile makes its repository of them.
 func (p *Pipeline) baseArgs() map[string]string {
@@ -121,6 +135,9 @@ func (p *Pipeline) refusedBases(components []string) ([]plan.Refusal, error) {
 // checkBases reads the Dockerfiles of all components and holds them against the policy. What depends on variables
 // without a value is left to the run that has them.
 func (p *Pipeline) checkBases() error {
+	if p.Config.Policy.BaseImages == nil && !p.Config.Policy.Pinned {
+		return nil
+	}
 	var bases []dockerfile.Base
 	for _, name := range p.Config.ComponentNames() {
 		if p.Config.RequireSet("components", name) != nil {

@@ -55,7 +55,7 @@ func (p *Pipeline) CanBuild(r BuildRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := p.checkArgs(names); err != nil {
+	if err := p.checkDockerfiles(names); err != nil {
 		return err
 	}
 	return plan.Plan{Refusals: refused}.Err()

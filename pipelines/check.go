@@ -51,7 +51,7 @@ func (p *Pipeline) Check() (Checked, error) {
 	if err := p.checkBases(); err != nil {
 		return Checked{}, err
 	}
-	if err := p.checkArgs(p.Config.ComponentNames()); err != nil {
+	if err := p.checkDockerfiles(p.Config.ComponentNames()); err != nil {
 		return Checked{}, err
 	}
 	if p.Config.Version.File == config.VersionFromGit {

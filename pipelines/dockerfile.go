@@ -103,31 +103,46 @@ func (p *Pipeline) dockerfile(name string, d config.Dockerfile) (build.Dockerfil
 	return c, nil
 }
 
-// checkArgs refuses build arguments that a component's Dockerfile does not declare, which builders drop without a word.
-func (p *Pipeline) checkArgs(names []string) error {
+// checkDockerfiles refuses what the Dockerfiles of components do not have: stages, images, build arguments. What
+// depends on variables without a value is left to the run that has them.
+func (p *Pipeline) checkDockerfiles(names []string) error {
 	for _, name := range names {
 		d := p.Config.Components[name].Dockerfile
-		if d == nil || len(d.Args) == 0 {
+		if d == nil || p.Config.RequireSet("components", name) != nil {
 			continue
 		}
-		file, path, _, err := p.readDockerfile(name)
+		file, path, in, err := p.understood(name)
 		if err != nil {
 			return err
 		}
-		declared := file.Args()
-		for _, arg := range slices.Sorted(maps.Keys(d.Args)) {
-			if slices.Contains(declared, arg) || dockerfile.BuiltIn(arg) {
-				continue
-			}
-			has := "none"
-			if len(declared) > 0 {
-				has = strings.Join(declared, ", ")
-			}
-			return p.Config.Fault([]string{"components", name, "dockerfile", "args", arg},
-				"remove it, or declare it in "+p.shown(path)+": ARG "+arg+
-					"; one of a base image's ONBUILD before the first FROM",
-				"the Dockerfile declares no ARG %s; it has %s", arg, has)
+		if file == nil {
+			continue
 		}
+		if _, err := file.Bases(in); err != nil {
+			return err
+		}
+		if err := p.checkArgs(name, d.Args, file, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkArgs refuses build arguments that a Dockerfile does not declare, which builders drop without a word.
+func (p *Pipeline) checkArgs(name string, args map[string]string, file *dockerfile.File, path string) error {
+	declared := file.Args()
+	for _, arg := range slices.Sorted(maps.Keys(args)) {
+		if slices.Contains(declared, arg) || dockerfile.BuiltIn(arg) {
+			continue
+		}
+		has := "none"
+		if len(declared) > 0 {
+			has = strings.Join(declared, ", ")
+		}
+		return p.Config.Fault([]string{"components", name, "dockerfile", "args", arg},
+			"remove it, or declare it in "+p.shown(path)+": ARG "+arg+
+				"; one of a base image's ONBUILD before the first FROM",
+			"the Dockerfile declares no ARG %s; it has %s", arg, has)
 	}
 	return nil
 }
@@ -182,14 +197,39 @@ func (b builder) dockerBuild(
 	if spec.Bases, err = b.pipeline.standsOn(name, platforms); err != nil {
 		return image.Index{}, err
 	}
-	return image.Adopt(ctx, spec, platforms, layouts...)
+	x, err := image.Adopt(ctx, spec, platforms, layouts...)
+	if err != nil {
+		return image.Index{}, err
+	}
+	return x, attested(c, x)
+}
+
+// attested finds what a builder was asked to say and did not: a generator that writes nothing goes unnoticed there.
+func attested(c build.DockerfileComponent, x image.Index) error {
+	for _, platform := range x.Platforms() {
+		said := func(prefix string) bool {
+			return slices.ContainsFunc(x.Attestations, func(a image.Attestation) bool {
+				return a.Platform == platform && strings.HasPrefix(a.PredicateType, prefix)
+			})
+		}
+		if c.SBOM != "" && !said("https://spdx.dev/") {
+			return fault.New(fault.Failed, c.Name+" for "+platform, "name a generator that follows BuildKit's protocol: "+
+				"https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md",
+				"the generator %s wrote no SBOM", c.SBOM)
+		}
+		if c.Provenance != "" && !said("https://slsa.dev/provenance/") {
+			return fault.New(fault.Failed, c.Name+" for "+platform, "use a newer BuildKit, or remove provenance",
+				"the builder wrote no provenance")
+		}
+	}
+	return nil
 }
 
 // standsOn is what the images of a component are built on, by platform, as its Dockerfile says it. A tag that no digest
 // pins is only a name: what it led to during the build would be another digest for another machine or day.
 func (p *Pipeline) standsOn(component string, platforms []ocispec.Platform) (map[string]image.Base, error) {
-	file, _, in, err := p.readDockerfile(component)
-	if err != nil {
+	file, _, in, err := p.understood(component)
+	if err != nil || file == nil {
 		return nil, err
 	}
 	out := map[string]image.Base{}

@@ -152,3 +152,46 @@ func TestAnArgumentThatTheDockerfileDoesNotTake(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAStageThatTheDockerfileDoesNotHave(t *testing.T) {
+	t.Parallel()
+	p := dockerProject(t, "{dockerfile: {context: src, target: nope}}")
+	for content, next := range map[string]string{
+		"FROM scratch AS app\nCOPY main.go /\n": "known stages: app",
+		"FROM scratch\nCOPY main.go /\n":        "no stage has a name",
+	} {
+		p.write("src/Dockerfile", content)
+		failed(t, p.open().CanBuild(pipelines.BuildRequest{}), fault.Usage, `src/Dockerfile: there is no stage "nope" to build`, next)
+		_, err := p.open().Check()
+		failed(t, err, fault.Usage, `no stage "nope"`, next)
+	}
+}
+
+// What a Dockerfile means is up to the frontend that it names.
+func TestAnotherFrontend(t *testing.T) {
+	t.Parallel()
+	p := dockerProject(t, "{dockerfile: {context: src, target: nope, args: {A: b}}}")
+	const content = "FROM scratch\nSPELL app\n"
+	p.write("src/Dockerfile", content)
+	failed(t, p.buildError(t), fault.Usage, "src/Dockerfile:2: unknown instruction: SPELL", "correct")
+	p.write("src/Dockerfile", "# syntax=example.com/own:1\n"+content)
+	if err := p.buildError(t); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.open().Check(); err != nil {
+		t.Error(err)
+	}
+	p.replace("project: web", "project: web\npolicy: {pinned: true}")
+	failed(t, p.buildError(t), fault.Usage, "src/Dockerfile:3: unknown instruction: SPELL", "correct")
+}
+
+func TestABuilderThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	for attestations, said := range map[string]string{
+		"provenance: min": "web for linux/amd64: the builder wrote no provenance",
+		"sbom: a/b":       "web for linux/amd64: the generator a/b wrote no SBOM",
+	} {
+		p := dockerProject(t, "{dockerfile: {context: src, attestations: {"+attestations+"}}}")
+		failed(t, p.buildError(t), fault.Failed, said, "")
+	}
+}

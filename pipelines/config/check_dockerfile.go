@@ -2,9 +2,11 @@ package config
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -53,7 +55,11 @@ func (c *Config) checkAttestations(at []string, a BuildAttestations) error {
 	if a.SBOM == "" {
 		return nil
 	}
-	if _, err := reference.ParseNormalizedNamed(a.SBOM); err != nil {
+	_, err := reference.ParseNormalizedNamed(a.SBOM)
+	if _, notErr := strconv.ParseBool(a.SBOM); notErr == nil { // as other tools have it
+		err = errors.New("berth has no generator of its own")
+	}
+	if err != nil {
 		return c.Fault(append(at, "sbom"), "name the image of a generator, such as docker/buildkit-syft-scanner:stable-1",
 			"%q is no image: %w", a.SBOM, err)
 	}

@@ -134,6 +134,7 @@ func TestComponents(t *testing.T) {
 		"secret of nothing": {web("{dockerfile: {secrets: [{id: a}]}}"), "berth.yaml:4:32: a secret needs exactly one of file and env", "keep file"},
 		"secret of both":    {web("{dockerfile: {secrets: [{id: a, env: A, file: b}]}}"), "berth.yaml:4:32: a secret needs exactly one of file and env", "keep file"},
 		"provenance":        {web("{dockerfile: {attestations: {provenance: full}}}"), `berth.yaml:4:49: "full" is no detail of provenance`, "min or max"},
+		"any generator":     {web("{dockerfile: {attestations: {sbom: true}}}"), `berth.yaml:4:43: "true" is no image: berth has no generator of its own`, "buildkit-syft"},
 		"generator":         {web("{dockerfile: {attestations: {sbom: Not/An Image}}}"), `berth.yaml:4:43: "Not/An Image" is no image: invalid reference format: repository name (An Image) must be lowercase`, "buildkit-syft"},
 		"cache":             {web("{dockerfile: {cache: {to: [ghcr.io/acme/cache]}}}"), `berth.yaml:4:35: "ghcr.io/acme/cache" is not a cache: "ghcr.io/acme/cache" is not NAME=VALUE`, "type=registry"},
 		"a base not pinned": {web("{go: {}, base: 'alpine:3.22'}"), `berth.yaml:4:23: "alpine:3.22" is not pinned by a digest`, "sha256:"},

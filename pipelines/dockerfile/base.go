@@ -138,8 +138,11 @@ func (d *File) resolve(in Inputs, host, p ocispec.Platform) (g graph, target int
 	if in.Target != "" {
 		var ok bool
 		if target, ok = g.named[strings.ToLower(in.Target)]; !ok {
-			return g, 0, fault.New(fault.Usage, d.name, "known stages: "+strings.Join(d.names(), ", "),
-				"there is no stage %q to build", in.Target)
+			next := "no stage has a name: write FROM IMAGE AS NAME"
+			if names := d.names(); len(names) > 0 {
+				next = "known stages: " + strings.Join(names, ", ")
+			}
+			return g, 0, fault.New(fault.Usage, d.name, next, "there is no stage %q to build", in.Target)
 		}
 	}
 	return g, target, nil

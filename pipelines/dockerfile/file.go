@@ -64,6 +64,14 @@ func Parse(name string, content []byte) (*File, error) {
 	return d, nil
 }
 
+// HasFrontend tells whether a Dockerfile names the program that reads it ("# syntax="), which may understand more than
+// [Parse].
+// Source: https://docs.docker.com/reference/dockerfile/#syntax
+func HasFrontend(content []byte) bool {
+	_, _, _, ok := parser.DetectSyntax(content)
+	return ok
+}
+
 func (d *File) add(parsed any) error {
 	switch c := parsed.(type) {
 	case *instructions.Stage:
