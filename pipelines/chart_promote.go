@@ -12,8 +12,8 @@ import (
 	"github.com/berth-sh/berth/pipelines/promote"
 )
 
-// promotedChart tells a promotion which chart a commit has, by the Chart.yaml that git has of it: the one that is checked
-// out may be of another version than the images. It is nil where berth.yaml does not want charts promoted.
+// promotedChart tells a promotion which chart a commit has, by the Chart.yaml that git has of it: the one that is
+// checked out may be of another version than the images. It is nil where berth.yaml does not want charts promoted.
 func (p *Pipeline) promotedChart() func(ctx context.Context, commit string) (*promote.ChartVersion, error) {
 	if p.Config.Chart == nil || !p.Config.Chart.Promote {
 		return nil

@@ -172,8 +172,8 @@ func (r *Repository) HeadFile(ctx context.Context, name string) ([]byte, error) 
 	return r.fileOf(commit, name)
 }
 
-// FileAt returns the content of a file at a commit, as [Repository.HeadFile] does at HEAD. A commit that this clone does
-// not have is a fault with code [fault.Usage].
+// FileAt returns the content of a file at a commit, as [Repository.HeadFile] does at HEAD. A commit that this clone
+// does not have is a fault with code [fault.Usage].
 func (r *Repository) FileAt(ctx context.Context, commit, name string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -120,7 +120,8 @@ func (p Plan) Text(w io.Writer) error {
 	}
 	if c := p.Chart; c != nil {
 		name := c.Name + " (chart)"
-		images.Add(name, c.Version, facts.Short(c.Commit), guard.Short(c.Digest), c.Source+":"+c.Tag.Name, c.Repository, c.Reason)
+		images.Add(name, c.Version, facts.Short(c.Commit), guard.Short(c.Digest), c.Source+":"+c.Tag.Name,
+			c.Repository, c.Reason)
 		tags.Add(name, c.Tag.Name, string(c.Tag.Class), string(c.Tag.Action), c.Tag.Reason)
 	}
 	tables := []*report.Table{images, tags}

@@ -64,7 +64,8 @@ type Options struct {
 	Open func(repository string) (*registry.Repository, error)
 	// Approved says what the approvals of an image at the source are worth for the target.
 	Approved func(ctx context.Context, s Subject) (approve.Verdict, error)
-	// Chart tells which chart a commit has; nil where the chart is not promoted. The chart is nil where the commit has none.
+	// Chart tells which chart a commit has; nil where the chart is not promoted. The chart is nil where the commit
+	// has none.
 	Chart func(ctx context.Context, commit string) (*ChartVersion, error)
 	// Trusted tells whether a recorder or approver has signed a record.
 	Trusted func(ctx context.Context, record attest.Document) bool
