@@ -133,6 +133,54 @@ func (r *Format) UnmarshalJSON(bs []byte) error {
 	return nil
 }
 
+func (r Chart) MarshalJSON() ([]byte, error) {
+	var concrete struct {
+		Berth       *Berth
+		Env         string
+		Receipt     []*dagger.File
+		Values      []*dagger.File
+		Set         []string
+		Namespace   string
+		KubeVersion string
+		Helm        *dagger.Directory
+	}
+	concrete.Berth = r.Berth
+	concrete.Env = r.Env
+	concrete.Receipt = r.Receipt
+	concrete.Values = r.Values
+	concrete.Set = r.Set
+	concrete.Namespace = r.Namespace
+	concrete.KubeVersion = r.KubeVersion
+	concrete.Helm = r.Helm
+	return json.Marshal(&concrete)
+}
+
+func (r *Chart) UnmarshalJSON(bs []byte) error {
+	var concrete struct {
+		Berth       *Berth
+		Env         string
+		Receipt     []*dagger.File
+		Values      []*dagger.File
+		Set         []string
+		Namespace   string
+		KubeVersion string
+		Helm        *dagger.Directory
+	}
+	err := json.Unmarshal(bs, &concrete)
+	if err != nil {
+		return err
+	}
+	r.Berth = concrete.Berth
+	r.Env = concrete.Env
+	r.Receipt = concrete.Receipt
+	r.Values = concrete.Values
+	r.Set = concrete.Set
+	r.Namespace = concrete.Namespace
+	r.KubeVersion = concrete.KubeVersion
+	r.Helm = concrete.Helm
+	return nil
+}
+
 func main() {
 	ctx := context.Background()
 
@@ -455,6 +503,62 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Bump(&parent, ctx, to)
+		case "Chart":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var receipt []*dagger.File
+			if inputArgs["receipt"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["receipt"]), &receipt)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg receipt", err))
+				}
+			}
+			var values []*dagger.File
+			if inputArgs["values"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["values"]), &values)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg values", err))
+				}
+			}
+			var set []string
+			if inputArgs["set"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["set"]), &set)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg set", err))
+				}
+			}
+			var namespace string
+			if inputArgs["namespace"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["namespace"]), &namespace)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg namespace", err))
+				}
+			}
+			var kubeVersion string
+			if inputArgs["kubeVersion"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeVersion"]), &kubeVersion)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeVersion", err))
+				}
+			}
+			var helm *dagger.Directory
+			if inputArgs["helm"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["helm"]), &helm)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg helm", err))
+				}
+			}
+			return (*Berth).Chart(&parent, env, receipt, values, set, namespace, kubeVersion, helm), nil
 		case "CheckConfig":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -504,6 +608,104 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Berth).Container(&parent, ctx, component, platform)
+		case "Deploy":
+			var parent Berth
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var kubeconfig *dagger.Secret
+			if inputArgs["kubeconfig"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeconfig"]), &kubeconfig)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeconfig", err))
+				}
+			}
+			var env string
+			if inputArgs["env"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["env"]), &env)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg env", err))
+				}
+			}
+			var receipt []*dagger.File
+			if inputArgs["receipt"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["receipt"]), &receipt)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg receipt", err))
+				}
+			}
+			var values []*dagger.File
+			if inputArgs["values"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["values"]), &values)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg values", err))
+				}
+			}
+			var set []string
+			if inputArgs["set"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["set"]), &set)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg set", err))
+				}
+			}
+			var namespace string
+			if inputArgs["namespace"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["namespace"]), &namespace)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg namespace", err))
+				}
+			}
+			var kubeContext string
+			if inputArgs["kubeContext"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeContext"]), &kubeContext)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeContext", err))
+				}
+			}
+			var clusterService *dagger.Service
+			if inputArgs["clusterService"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clusterService"]), &clusterService)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clusterService", err))
+				}
+			}
+			var timeout string
+			if inputArgs["timeout"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["timeout"]), &timeout)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeout", err))
+				}
+			}
+			var keepFailed bool
+			if inputArgs["keepFailed"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["keepFailed"]), &keepFailed)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg keepFailed", err))
+				}
+			}
+			var createNamespace bool
+			if inputArgs["createNamespace"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["createNamespace"]), &createNamespace)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg createNamespace", err))
+				}
+			}
+			var helm *dagger.Directory
+			if inputArgs["helm"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["helm"]), &helm)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg helm", err))
+				}
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Berth).Deploy(&parent, ctx, kubeconfig, env, receipt, values, set, namespace, kubeContext, clusterService, timeout, keepFailed, createNamespace, helm, format)
 		case "Plan":
 			var parent Berth
 			err = json.Unmarshal(parentJSON, &parent)
@@ -1127,6 +1329,88 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return New(ctx, workspace, source, exclude, project, config, ref, version, shaShort, registryType, variables, sandbox, dockerConfig, username, password, ghcrUsername, ghcrToken, ecrPassword, awsAccessKeyId, awsSecretAccessKey, awsSessionToken, gcrToken, quayUsername, quayToken, registryService, registryHost, goImage, goProxy, goPrivate, netrc, buildSecrets)
+		default:
+			return nil, fmt.Errorf("unknown function %s", fnName)
+		}
+	case "Chart":
+		switch fnName {
+		case "Diff":
+			var parent Chart
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var kubeconfig *dagger.Secret
+			if inputArgs["kubeconfig"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeconfig"]), &kubeconfig)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeconfig", err))
+				}
+			}
+			var kubeContext string
+			if inputArgs["kubeContext"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["kubeContext"]), &kubeContext)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg kubeContext", err))
+				}
+			}
+			var clusterService *dagger.Service
+			if inputArgs["clusterService"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clusterService"]), &clusterService)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clusterService", err))
+				}
+			}
+			var against *dagger.File
+			if inputArgs["against"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["against"]), &against)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg against", err))
+				}
+			}
+			return (*Chart).Diff(&parent, ctx, kubeconfig, kubeContext, clusterService, against)
+		case "Lint":
+			var parent Chart
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Chart).Lint(&parent, ctx, format)
+		case "Push":
+			var parent Chart
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Chart).Push(&parent, ctx, format)
+		case "Render":
+			var parent Chart
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var format Format
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Chart).Render(&parent, ctx, format)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"dagger.io/dagger"
 
+	sdk "github.com/berth-sh/berth/.dagger/internal/dagger"
 	"github.com/berth-sh/berth/pipelines"
 	"github.com/berth-sh/berth/pipelines/build"
 	"github.com/berth-sh/berth/pipelines/fault"
@@ -30,11 +32,19 @@ const serviceTimeout = 30 * time.Second
 // pullSecretVerb is how the command line is told to make a pull secret of another login.
 var pullSecretVerb = regexp.MustCompile(`berth pull-secret --username (\S+) --password-stdin`)
 
+// notOfRegistries are the subjects of credentials that no login at a registry gives.
+var notOfRegistries = regexp.MustCompile(`^(--|cluster |release )`)
+
+// appliedVerb is how it is told to write one into a cluster.
+var appliedVerb = regexp.MustCompile(`berth (pull-secret --env [^|]+) \|`)
+
 // opened is the repository in the function's own folder, with a builder in the engine.
 type opened struct {
 	dir      string // of the repository
+	beside   string // for files that are no part of it
 	pipeline *pipelines.Pipeline
 	engine   *build.Engine
+	helm     *sdk.Directory // the source of berth-helm
 	closers  []func()
 }
 
@@ -67,7 +77,10 @@ func (o *opened) relative(text string) string {
 	if o.dir == "" {
 		return text
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(text, o.dir+string(filepath.Separator), ""), o.dir, "the repository")
+	for _, dir := range []string{o.dir, o.beside} {
+		text = strings.ReplaceAll(text, dir+string(filepath.Separator), "")
+	}
+	return strings.ReplaceAll(text, o.dir, "the repository")
 }
 
 // explained is an error with what to do next.
@@ -80,10 +93,11 @@ func (o *opened) explained(err error) error {
 	if next := fault.NextOf(err); next != "" {
 		next = strings.ReplaceAll(next, "GIT_BRANCH=main berth …", "dagger call --ref main …")
 		next = pullSecretVerb.ReplaceAllString(next, "dagger call --username $1 --password env:TOKEN pull-secret")
+		next = appliedVerb.ReplaceAllString(next, "dagger --silent call $1 plaintext |")
 		text += "\n  next: " + strings.ReplaceAll(next, "\n", "\n        ")
 	}
 	// A fault of an argument, such as the password of a key, says itself what is missing.
-	if fault.CodeOf(err) == fault.Credentials && !strings.HasPrefix(f.Subject, "--") {
+	if fault.CodeOf(err) == fault.Credentials && !notOfRegistries.MatchString(f.Subject) {
 		text += "\n        No login of your machine reaches the engine by itself: " +
 			"give --docker-config, or --username and --password."
 	}
@@ -97,6 +111,10 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	}
 	o.dir = dir
 	o.closers = append(o.closers, func() { _ = os.RemoveAll(dir) })
+	if o.beside, err = os.MkdirTemp("", "berth-files-"); err != nil {
+		return err
+	}
+	o.closers = append(o.closers, func() { _ = os.RemoveAll(o.beside) })
 	if _, err := b.Source.Export(ctx, dir); err != nil {
 		return fmt.Errorf("read the source: %w", err)
 	}
@@ -115,7 +133,7 @@ func (b *Berth) open(ctx context.Context, o *opened, env string) error {
 	if o.engine, err = b.builder(ctx, client, secrets); err != nil {
 		return err
 	}
-	options, err := b.options(o, dir, secrets)
+	options, err := b.options(o, client, dir, secrets)
 	if err != nil {
 		return err
 	}
@@ -173,7 +191,29 @@ func (b *Berth) builder(ctx context.Context, client *dagger.Client, secrets buil
 	return build.NewEngine(client, dagger.Ref[*dagger.Directory](client, dagger.ID(id)), options), nil
 }
 
-func (b *Berth) options(o *opened, dir string, secrets buildSecrets) (pipelines.Options, error) {
+// buildHelm builds berth-helm in the engine, when a chart needs it.
+func (o *opened) buildHelm(client *dagger.Client) func(context.Context) (string, error) {
+	var once sync.Mutex
+	file := filepath.Join(o.beside, "berth-helm")
+	return func(ctx context.Context) (string, error) {
+		once.Lock()
+		defer once.Unlock()
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		}
+		report.Lines(os.Stderr, time.Now).Emit("build", "berth-helm", "in the engine, which takes minutes the first time")
+		id, err := o.helm.ID(ctx)
+		if err != nil {
+			return "", fmt.Errorf("find the source of berth-helm: %w", err)
+		}
+		source := dagger.Ref[*dagger.Directory](client, dagger.ID(id))
+		return file, o.engine.Program(ctx, source, "berth-helm", file)
+	}
+}
+
+func (b *Berth) options(
+	o *opened, client *dagger.Client, dir string, secrets buildSecrets,
+) (pipelines.Options, error) {
 	environment, err := b.environment()
 	if err != nil {
 		return pipelines.Options{}, err
@@ -188,6 +228,7 @@ func (b *Berth) options(o *opened, dir string, secrets buildSecrets) (pipelines.
 		Now:         time.Now,
 		Toolchain:   o.engine,
 		Dockerfiles: []pipelines.DockerfileBuilder{o.engine},
+		Helm:        o.buildHelm(client),
 		Progress:    report.Lines(os.Stderr, time.Now),
 		Warn:        func(text string) { fmt.Fprintln(os.Stderr, "warning: "+text) },
 	}, nil

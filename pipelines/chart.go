@@ -82,7 +82,10 @@ func (p *Pipeline) helm() chart.Helm {
 	if p.options.Executable != "" {
 		near = append([]string{filepath.Dir(resolved(p.options.Executable))}, near...)
 	}
-	return chart.Helm{Lookup: p.options.Lookup, Environ: p.options.Environ, Near: near, Progress: p.options.Progress}
+	return chart.Helm{
+		Lookup: p.options.Lookup, Environ: p.options.Environ, Near: near, Program: p.options.Helm,
+		Progress: p.options.Progress,
+	}
 }
 
 // settle fills in environment and namespace, and decides about values. The receipt is nil when none was given.

@@ -55,6 +55,8 @@ type Options struct {
 	Registry registry.Options
 	// Executable is the file of the running program, near which berth-helm is looked for; empty when it is not known.
 	Executable string
+	// Helm gives the file of berth-helm when a chart needs it; nil looks for it.
+	Helm func(ctx context.Context) (string, error)
 	// Now is the clock. It is used for progress, git commits, time-outs and the age of what is in the cache, never for
 	// anything that is hashed.
 	Now func() time.Time

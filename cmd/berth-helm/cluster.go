@@ -17,7 +17,6 @@ import (
 	"helm.sh/helm/v4/pkg/storage/driver"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/berth-sh/berth/cmd/berth-helm/internal/wire"
@@ -35,18 +34,13 @@ type cluster struct {
 
 // connect reads the kubeconfig as kubectl does and asks whether the cluster answers.
 func connect(r wire.Request) (*cluster, error) {
-	flags := genericclioptions.NewConfigFlags(true)
-	flags.Namespace = &r.Namespace
-	if r.Cluster.Kubeconfig != "" {
-		flags.KubeConfig = &r.Cluster.Kubeconfig
+	flags, err := getter(r)
+	if err != nil {
+		return nil, err
 	}
-	if r.Cluster.Context != "" {
-		flags.Context = &r.Cluster.Context
-	}
-	const next = "name one with --kubeconfig FILE and --context NAME; `kubectl config get-contexts` lists them"
 	config, err := flags.ToRESTConfig()
 	if err != nil {
-		return nil, &failure{code: codeUsage, subject: "kubeconfig", next: next, err: err}
+		return nil, misread(err)
 	}
 	cfg := action.NewConfiguration(action.ConfigurationSetLogger(slog.DiscardHandler))
 	if err := cfg.Init(flags, r.Namespace, ""); err != nil {
@@ -54,7 +48,7 @@ func connect(r wire.Request) (*cluster, error) {
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, &failure{code: codeUsage, subject: "kubeconfig", next: next, err: err}
+		return nil, misread(err)
 	}
 	c := &cluster{cfg: cfg, client: client, name: "cluster " + config.Host}
 	if _, err := client.Discovery().ServerVersion(); err != nil {

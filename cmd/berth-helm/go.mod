@@ -2,6 +2,8 @@ module github.com/berth-sh/berth/cmd/berth-helm
 
 go 1.26.1
 
+toolchain go1.26.8
+
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +12,6 @@ import (
 	"github.com/berth-sh/berth/pipelines/chart"
 	"github.com/berth-sh/berth/pipelines/chart/wire"
 	"github.com/berth-sh/berth/pipelines/fault"
-	"github.com/berth-sh/berth/pipelines/report"
 )
 
 func chartCommand(a *app) *cobra.Command {
@@ -154,27 +151,14 @@ and the images against the registries of berth.yaml. Warnings fail as errors do.
 			if err != nil {
 				return err
 			}
-			if err := a.show(out, func(w io.Writer) error { return writeLinted(w, out) }); err != nil {
+			if err := a.show(out, out.Text); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(out.Messages, func(m wire.Message) bool { return m.Severity != "info" }) {
-				return fault.New(fault.Failed, "chart", "correct what stands above", "the linter found problems")
-			}
-			return nil
+			return out.Err()
 		},
 	}
 	f.add(cmd)
 	return cmd
-}
-
-func writeLinted(w io.Writer, l pipelines.Linted) error {
-	for _, m := range l.Messages {
-		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", m.Severity, m.Path, m.Text); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(w, "environment %s: %s\n", l.Environment, report.Plural(len(l.Messages), "finding"))
-	return err
 }
 
 func chartDiffCommand(a *app) *cobra.Command {
@@ -246,7 +230,7 @@ an image cannot be pulled, and the release is rolled back to what ran before.`,
 			if err != nil {
 				return err
 			}
-			return a.show(out, func(w io.Writer) error { return writeDeployed(w, out) })
+			return a.show(out, out.Text)
 		},
 	}
 	f.add(cmd)
@@ -255,23 +239,6 @@ an image cannot be pulled, and the release is rolled back to what ran before.`,
 	cmd.Flags().BoolVar(&r.KeepFailed, "keep-failed", false, "leave a failed release as it is instead of rolling it back")
 	cmd.Flags().BoolVar(&r.CreateNamespace, "create-namespace", false, "make a missing namespace")
 	return cmd
-}
-
-func writeDeployed(w io.Writer, d pipelines.Deployment) error {
-	t := &report.Table{Head: []string{"IMAGE", "BY"}}
-	for _, x := range d.Images {
-		by := "tag"
-		if strings.Contains(x, "@") {
-			by = "digest"
-		}
-		t.Add(x, by)
-	}
-	if err := t.Text(w); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n%s %s runs as release %s, revision %d, in namespace %s (environment %s)\n",
-		d.Chart, d.Version, d.Release, d.Revision, d.Namespace, d.Environment)
-	return err
 }
 
 func chartSyncCommand(a *app) *cobra.Command {

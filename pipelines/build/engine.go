@@ -171,12 +171,17 @@ func inEngine(root, name string) (string, error) {
 	return path.Join(engineSource, filepath.ToSlash(rel)), nil
 }
 
-// container has the toolchain, the source, and caches that builds of all components share.
+// container has the toolchain and the source.
 func (e *Engine) container(toolchain string) *dagger.Container {
+	return e.toolchain(toolchain).WithMountedDirectory(engineSource, e.source)
+}
+
+// toolchain has the Go release, and caches that all builds share.
+func (e *Engine) toolchain(release string) *dagger.Container {
 	from := e.options.Image
 	if from == "" {
-		from = "golang:" + strings.TrimPrefix(toolchain, "go")
-		if toolchain == "local" {
+		from = "golang:" + strings.TrimPrefix(release, "go")
+		if release == "local" {
 			from = "golang:1"
 		}
 	}
@@ -195,7 +200,7 @@ func (e *Engine) container(toolchain string) *dagger.Container {
 	if e.options.Netrc != nil {
 		c = c.WithMountedSecret("/root/.netrc", e.options.Netrc)
 	}
-	return c.WithMountedDirectory(engineSource, e.source)
+	return c
 }
 
 // run runs the go command for a platform and returns the container, whatever the command's outcome.

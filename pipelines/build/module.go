@@ -88,6 +88,10 @@ func readGoMod(file string) (pinned, error) {
 	if err != nil {
 		return pinned{}, err
 	}
+	return parseGoMod(file, data)
+}
+
+func parseGoMod(file string, data []byte) (pinned, error) {
 	// Lax, so that a line which a newer Go knows does not stop a pin that this one can read.
 	f, err := modfile.ParseLax(file, data, nil)
 	if err != nil {

@@ -40,6 +40,8 @@ type Helm struct {
 	// Near are folders in or below which berth itself may lie: of its executable, of the project. A berth-helm beside
 	// the executable is taken, and a checkout of berth around one of them is built from.
 	Near []string
+	// Program gives the program's file; nil looks for it.
+	Program func(ctx context.Context) (string, error)
 	// Progress is told the steps of a deploy.
 	Progress report.Progress
 }
@@ -109,6 +111,9 @@ const installNext = "install it beside berth: go install " + module + "@latest, 
 // find returns the program: the one that is named, the one beside berth, the one in PATH, or one that is built from the
 // checkout of berth in which this runs.
 func (h Helm) find(ctx context.Context) (string, error) {
+	if h.Program != nil {
+		return h.Program(ctx)
+	}
 	if named, ok := h.Lookup(variable); ok && named != "" {
 		if _, err := os.Stat(named); err != nil {
 			return "", fault.New(fault.Usage, variable+"="+named, "name the program's file", "%w", causeOf(err))

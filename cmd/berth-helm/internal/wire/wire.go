@@ -5,7 +5,7 @@
 package wire
 
 // Version is the version of the protocol. Both sides refuse another one.
-const Version = 1
+const Version = 2
 
 // PullSecretNext is the next step of a fault about a missing pull secret; berth replaces it, as it knows the
 // environment.
@@ -65,7 +65,12 @@ type Value struct {
 // Cluster says how the cluster is reached; empty fields are what kubectl would take.
 type Cluster struct {
 	Kubeconfig string `json:"kubeconfig"`
-	Context    string `json:"context"`
+	// Config is the content of a kubeconfig, which counts instead of a file where it is known as a secret only.
+	Config  []byte `json:"config"`
+	Context string `json:"context"`
+	// Address is the HOST:PORT at which the API server is reached instead. Its certificate is checked for the name that
+	// the kubeconfig has.
+	Address string `json:"address"`
 }
 
 // Event is a step of a deploy.
