@@ -110,9 +110,24 @@ bench: bench-tools ## Measure berth beside ko, crane, regctl, skopeo and git, th
 	@cd bench && go build -o ../.bin/bench .
 	@.bin/bench -case '$(BENCH)'
 
+.PHONY: bench-docs
+bench-docs: bench-tools ## Measure everything, and write the tables of docs/performance.md; takes a quiet quarter of an hour
+	@cd bench && go build -o ../.bin/bench .
+	@.bin/bench -into docs/performance.md
+	@cp .berth/bench/report.svg docs/images/performance.svg
+
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks that match BENCH (all)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+BASE ?= origin/main
+.PHONY: bench-compare
+bench-compare: .bin/benchstat ## Compare the Go benchmarks with those of BASE (origin/main), by benchstat, in under a minute
+	@scripts/bench-compare.sh '$(BASE)'
+
+.bin/benchstat: tools/benchstat/go.mod tools/benchstat/go.sum
+	@CGO_ENABLED=0 GOFLAGS= go -C tools/benchstat build -o '$(CURDIR)/$@' golang.org/x/perf/cmd/benchstat
+	@touch $@
 
 ##@ Upkeep
 

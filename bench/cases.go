@@ -4,5 +4,6 @@ import "slices"
 
 // cases lists every case, in the order of the report.
 func cases() []Case {
-	return slices.Concat(publishCases(), versionCases(), startupCases(), promoteCases(), layerCases())
+	return slices.Concat(publishCases(), versionCases(), startupCases(), promoteCases(), layerCases(), retentionCases(),
+		daggerCases())
 }

@@ -39,6 +39,7 @@ func newLab(ctx context.Context, dir, tools string) (*Lab, error) {
 	l.environ = []string{
 		"HOME=" + filepath.Join(dir, "home"), "DOCKER_CONFIG=" + filepath.Join(dir, "home", "docker"),
 		"REGCTL_CONFIG=" + filepath.Join(dir, "home", "regctl.json"), "GIT_CONFIG_NOSYSTEM=1",
+		"BERTH_CACHE=" + filepath.Join(dir, "home", "berth"),
 		"GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@example.com",
 		"GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@example.com",
 		"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
@@ -63,7 +64,7 @@ func newLab(ctx context.Context, dir, tools string) (*Lab, error) {
 			l.peers[name] = file
 		}
 	}
-	for _, name := range []string{"skopeo", "git", "docker-registry", "xargs"} {
+	for _, name := range []string{"skopeo", "git", "docker-registry", "xargs", "dagger"} {
 		if file, err := exec.LookPath(name); err == nil {
 			l.peers[name] = file
 		}

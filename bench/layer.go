@@ -15,7 +15,8 @@ import (
 // layerCases push an image with one layer of 1 GB out of an OCI layout: what counts is the memory.
 func layerCases() []Case {
 	return []Case{{
-		Name: "layer-1GB", What: "push an image with one layer of 1 GB from an OCI layout", Rounds: 2,
+		Name: "layer-1GB", What: "push an image with one layer of 1 GB from an OCI layout",
+		Rounds: 2, Limit: Limit{PeakMB: 100},
 		Setup: func(ctx context.Context, l *Lab) (Setup, error) {
 			project, err := newProject(ctx, l, "layer")
 			if err != nil {

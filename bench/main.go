@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -30,7 +31,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("case", "", "run only the cases whose name matches this regular expression")
-	rounds := flags.Int("rounds", 0, "rounds of each case instead of its own number")
+	rounds := flags.Int("rounds", 0, "rounds of each case instead of its own number, however long they take")
+	budget := flags.Duration("budget", time.Minute, "time for the rounds of a case; two are run in any case")
+	into := flags.String("into", "", "document whose part between the marks of the bench gets the table")
 	out := flags.String("out", ".berth/bench", "folder for the report")
 	tools := flags.String("tools", ".bin/peers", "folder of ko, crane and regctl")
 	list := flags.Bool("list", false, "only list the cases")
@@ -65,9 +68,9 @@ func run(ctx context.Context, args []string) error {
 			continue
 		}
 		if *rounds > 0 {
-			c.Rounds = *rounds
+			c.Rounds, *budget = *rounds, 0
 		}
-		result, err := measure(ctx, lab, c)
+		result, err := measure(ctx, lab, c, *budget)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
@@ -77,7 +80,29 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	report.Seconds = time.Since(start).Seconds()
-	return write(report, *out)
+	if err := write(report, *out); err != nil || *into == "" {
+		return err
+	}
+	return insert(report, *into)
+}
+
+// insert puts the table into a document, between two marks.
+func insert(r Report, name string) error {
+	const begin, end = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return fmt.Errorf("%s: there are no marks %q and %q", name, begin, end)
+	}
+	var table strings.Builder
+	if err := markdown(&table, r); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(before+begin+"\n"+table.String()+"\n"+end+after), 0o644)
 }
 
 // write saves the report in its three forms and shows the table.

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -20,11 +22,25 @@ type Case struct {
 	What string
 	// Target is the largest ratio of berth to the best peer that the design asks for; 0 is none.
 	Target float64
-	// Rounds is how often each side runs, in turn.
+	// Limit is what berth may take whatever the others take; zero is none.
+	Limit Limit
+	// Rounds is how often each side runs, in turn. It is less when the case takes longer than its time, but two at least
+	// where it is not one.
 	Rounds int
 	// Setup makes what all sides share, and returns the sides. The first is berth.
 	Setup func(ctx context.Context, l *Lab) (Setup, error)
 }
+
+// Limit bounds what berth takes. Zero values bound nothing.
+type Limit struct {
+	Seconds float64 `json:"seconds,omitempty"` // median
+	PeakMB  float64 `json:"peakMB,omitempty"`  // of the run that took most
+}
+
+// errSkip is a case that cannot run here. Its text says why.
+type errSkip string
+
+func (e errSkip) Error() string { return string(e) }
 
 // Setup is a case made ready.
 type Setup struct {
@@ -39,6 +55,8 @@ type Setup struct {
 // Side is one tool in a case.
 type Side struct {
 	Name string
+	// Scale multiplies what was measured, for a side that does a part of the work only; 0 is 1.
+	Scale int
 	// Prepare puts everything back to the start; it is not measured.
 	Prepare func(ctx context.Context) error
 	// Run is what is measured.
@@ -60,11 +78,14 @@ type Sample struct {
 type Result struct {
 	Name       string        `json:"name"`
 	What       string        `json:"what"`
+	Skipped    string        `json:"skipped,omitempty"` // why it was not measured
 	Target     float64       `json:"target,omitempty"`
+	Limit      Limit         `json:"limit"`
 	LowerBound int           `json:"lowerBound,omitempty"`
 	Why        string        `json:"why,omitempty"`
 	Sides      []SideResult  `json:"sides"`
 	Latency    time.Duration `json:"latency"`
+	Seconds    float64       `json:"seconds"` // of the whole case
 }
 
 // SideResult is what one side took.
@@ -73,24 +94,38 @@ type SideResult struct {
 	Samples []Sample `json:"samples"`
 }
 
-func measure(ctx context.Context, l *Lab, c Case) (Result, error) {
+// measure runs a case. After two rounds no round begins that would probably end after the budget; 0 is no budget.
+func measure(ctx context.Context, l *Lab, c Case, budget time.Duration) (r Result, err error) {
+	start := time.Now()
+	defer func() {
+		r.Seconds = time.Since(start).Seconds()
+		log.Printf("  %.0f s in all", r.Seconds)
+	}()
 	log.Printf("%s: %s", c.Name, c.What)
+	r = Result{Name: c.Name, What: c.What, Target: c.Target, Limit: c.Limit}
 	setup, err := c.Setup(ctx, l)
+	if skip, ok := errors.AsType[errSkip](err); ok {
+		log.Printf("  not measured: %v", skip)
+		r.Skipped = skip.Error()
+		return r, nil
+	}
 	if err != nil {
-		return Result{}, fmt.Errorf("setup: %w", err)
+		return r, fmt.Errorf("setup: %w", err)
 	}
-	r := Result{
-		Name: c.Name, What: c.What, Target: c.Target, LowerBound: setup.LowerBound, Why: setup.Why, Latency: setup.Latency,
-	}
+	r.LowerBound, r.Why, r.Latency = setup.LowerBound, setup.Why, setup.Latency
 	for _, s := range setup.Sides {
 		r.Sides = append(r.Sides, SideResult{Name: s.Name})
 	}
 	// In turn, A B A B, so that a machine that gets slower or faster meanwhile does so for all.
-	for range c.Rounds {
+	rounds := time.Now()
+	for n := range c.Rounds {
+		if took := time.Since(rounds); n >= 2 && budget > 0 && took+took/time.Duration(n) > budget {
+			break
+		}
 		for i, s := range setup.Sides {
 			sample, err := once(ctx, l, s, setup.Latency)
 			if err != nil {
-				return Result{}, fmt.Errorf("%s: %w", s.Name, err)
+				return r, fmt.Errorf("%s: %w", s.Name, err)
 			}
 			log.Printf("  %-22s %7.3f s  %4d requests  %5.0f MB", s.Name, sample.Seconds, sample.Requests, sample.PeakMB)
 			r.Sides[i].Samples = append(r.Sides[i].Samples, sample)
@@ -105,6 +140,7 @@ func once(ctx context.Context, l *Lab, s Side, latency time.Duration) (Sample, e
 			return Sample{}, fmt.Errorf("prepare: %w", err)
 		}
 	}
+	forgetPeak()
 	cmd := s.Run(ctx)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -120,12 +156,26 @@ func once(ctx context.Context, l *Lab, s Side, latency time.Duration) (Sample, e
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		sample.PeakMB = float64(usage.Maxrss) / 1024
 	}
+	if s.Scale > 0 {
+		sample.Seconds *= float64(s.Scale)
+		sample.CPU *= float64(s.Scale)
+		sample.SentMB *= float64(s.Scale)
+		sample.Requests *= s.Scale
+	}
 	if s.Check != nil {
 		if err := s.Check(ctx); err != nil {
 			return Sample{}, fmt.Errorf("the run did not do its work: %w\n%s", err, output.Bytes())
 		}
 	}
 	return sample, nil
+}
+
+// forgetPeak makes this process small again, for a child's peak of memory is never less than that of its parent when it
+// was started. Where the system has no such switch, small peaks are overstated, for all sides alike.
+// Source: https://docs.kernel.org/filesystems/proc.html, clear_refs
+func forgetPeak() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
 }
 
 // median of a quantity, and the lowest and highest.
@@ -147,6 +197,7 @@ func (s SideResult) median(of func(Sample) float64) (mid, low, high float64) {
 }
 
 func seconds(s Sample) float64  { return s.Seconds }
+func cpu(s Sample) float64      { return s.CPU }
 func requests(s Sample) float64 { return float64(s.Requests) }
 func memory(s Sample) float64   { return s.PeakMB }
 

@@ -25,6 +25,9 @@ func plot(w io.Writer, r Report) error {
 	const most = 2.0 // bars end here, the number beside them does not
 	y := 40
 	for _, x := range r.Results {
+		if len(x.Sides) == 0 {
+			continue
+		}
 		ours, _, _ := x.Sides[0].median(seconds)
 		for _, s := range x.Sides[1:] {
 			theirs, _, _ := s.median(seconds)

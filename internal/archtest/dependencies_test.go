@@ -66,7 +66,9 @@ func TestEveryDirectDependencyIsExplained(t *testing.T) {
 	}
 	page := string(content)
 	var tools []string
-	for _, module := range []string{"tools", "tools/buildkit", "tools/buildx", "tools/dockerd", "tools/helm"} {
+	for _, module := range []string{
+		"tools", "tools/buildkit", "tools/buildx", "tools/dockerd", "tools/helm", "tools/benchstat",
+	} {
 		for _, tool := range readModfile(t, "../../"+module+"/go.mod").Tool {
 			tools = append(tools, tool.Path)
 		}

@@ -39,7 +39,7 @@ func sourceSum(ctx context.Context, c GoComponent, work string) (sum [sha256.Siz
 	if !ok {
 		return sum, errUntold
 	}
-	s := source{hash: sha256.New(), base: filepath.Dir(mod)}
+	s := source{hash: sha256.New(), base: filepath.Dir(mod), buffer: make([]byte, 64<<10)}
 	if work != "off" {
 		s.base = filepath.Dir(work)
 	}
@@ -126,11 +126,13 @@ func within(file, folder string) string {
 
 // source is a hash under way. Names in it start at base, so that it is the same in every clone.
 type source struct {
-	hash  hash.Hash
-	base  string
-	trees []string
-	files int
-	bytes int64
+	hash   hash.Hash
+	base   string
+	trees  []string
+	files  int
+	bytes  int64
+	buffer []byte
+	code   bytes.Buffer
 }
 
 func (s *source) tree(ctx context.Context, root string) error {
@@ -160,7 +162,7 @@ func (s *source) tree(ctx context.Context, root string) error {
 			rest = append(rest, path)
 			return nil
 		}
-		embeds, err := s.code(path)
+		embeds, err := s.reads(path)
 		if embeds {
 			embedding[filepath.Dir(path)] = true
 		}
@@ -171,7 +173,7 @@ func (s *source) tree(ctx context.Context, root string) error {
 	}
 	for _, path := range rest {
 		if under(path, root, embedding) {
-			if err := s.content(path, io.Discard); err != nil {
+			if err := s.content(path); err != nil {
 				return err
 			}
 		}
@@ -246,13 +248,12 @@ func built(path string) bool {
 	}, filepath.Ext(name))
 }
 
-// code hashes a file and tells whether it embeds others.
-func (s *source) code(path string) (embeds bool, err error) {
-	var text bytes.Buffer
-	if err := s.content(path, &text); err != nil {
+// reads hashes a file and tells whether it embeds others.
+func (s *source) reads(path string) (embeds bool, err error) {
+	data, err := s.text(path)
+	if err != nil {
 		return false, err
 	}
-	data := text.Bytes()
 	switch filepath.Ext(path) {
 	case ".go":
 		return bytes.Contains(data, []byte("//go:embed")), nil
@@ -269,7 +270,7 @@ func (s *source) code(path string) (embeds bool, err error) {
 // workspace hashes what a workspace has beside its modules.
 func (s *source) workspace() error {
 	for _, name := range []string{"go.work", "go.work.sum"} {
-		err := s.content(filepath.Join(s.base, name), io.Discard)
+		err := s.content(filepath.Join(s.base, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -282,8 +283,26 @@ func (s *source) workspace() error {
 	return nil
 }
 
-// content hashes name and content of a file, and writes the content to w as well.
-func (s *source) content(path string, w io.Writer) error {
+// content hashes name and content of a file.
+func (s *source) content(path string) error {
+	return s.open(path, func(f *os.File) (int64, error) {
+		// Neither side may take the copy over, for both would make a buffer for each file.
+		return io.CopyBuffer(struct{ io.Writer }{s.hash}, struct{ io.Reader }{f}, s.buffer)
+	})
+}
+
+// text does the same and returns the content, until the next call.
+func (s *source) text(path string) ([]byte, error) {
+	s.code.Reset()
+	err := s.open(path, func(f *os.File) (int64, error) {
+		n, err := s.code.ReadFrom(f)
+		s.hash.Write(s.code.Bytes())
+		return n, err
+	})
+	return s.code.Bytes(), err
+}
+
+func (s *source) open(path string, read func(*os.File) (int64, error)) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -297,7 +316,7 @@ func (s *source) content(path string, w io.Writer) error {
 		return errUntold
 	}
 	s.say("file of "+strconv.FormatInt(info.Size(), 10)+" bytes", path)
-	n, err := io.Copy(io.MultiWriter(s.hash, w), f)
+	n, err := read(f)
 	if err == nil && n != info.Size() {
 		err = errUntold // it changes right now
 	}
@@ -310,7 +329,7 @@ func (s *source) say(what, path string) {
 	if err != nil {
 		rel = path
 	}
-	_, _ = io.WriteString(s.hash, fmt.Sprintf("%s %q\n", what, filepath.ToSlash(rel)))
+	_, _ = fmt.Fprintf(s.hash, "%s %q\n", what, filepath.ToSlash(rel))
 }
 
 // under tells whether a file lies in one of the folders, or below.

@@ -319,3 +319,17 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	data, err := os.ReadFile("testdata/kubernaut.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := config.Parse("berth.yaml", data, env()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

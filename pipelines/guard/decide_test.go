@@ -168,3 +168,18 @@ func TestVersionTagsNeverMove(t *testing.T) {
 		t.Error("an immutable tag moved for uncommitted work")
 	}
 }
+
+func BenchmarkDecide(b *testing.B) {
+	x, now := of(release(), "1.1.0"), names("1.0.0", day(1))
+	tags := []version.Tag{
+		{Name: "v1.1.0", Class: version.ClassVersion},
+		{Name: "v1.1", Class: version.ClassFloating},
+		{Name: "latest", Class: version.ClassFloating},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, tag := range tags {
+			decide(x, tag, now)
+		}
+	}
+}

@@ -371,6 +371,9 @@ func BenchmarkAssemble(b *testing.B) {
 		size int
 	}{{"1MB", 1 << 20}, {"100MB", 100 << 20}} {
 		b.Run(c.name, func(b *testing.B) {
+			if testing.Short() && c.size > 10<<20 {
+				b.Skip("takes seconds")
+			}
 			s := spec(b, image.Static())
 			s.Binaries = []image.Binary{{Platform: platform(b, "linux/amd64"), Path: program(b, 1, c.size)}}
 			assemble(b, s) // the static base is built once a process

@@ -397,3 +397,13 @@ func FuzzRefs(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkMake(b *testing.B) {
+	c, f, v := kubernaut(b), onBranch("develop"), one()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := plan.Make(c, f, v, plan.Request{Environment: "dev"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
