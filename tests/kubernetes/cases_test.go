@@ -12,7 +12,7 @@ import (
 )
 
 // short is how long a deploy that must fail may take to see why.
-const short = "15s"
+const short = "20s"
 
 // overlay is an environment and what its values files promise.
 type overlay struct {
@@ -50,8 +50,10 @@ func runCases(t *testing.T, dir string) {
 				}
 				d.installed(t, first)
 				d.upgraded(t, second)
-				if o.environment == "dev" {
+				switch o.environment {
+				case "dev":
 					d.mixed(t, second)
+				case "local":
 					d.rolledBack(t, second)
 				}
 			})
@@ -68,6 +70,7 @@ func runCases(t *testing.T, dir string) {
 			t.Parallel()
 			c.createNamespace(t, "knative-lambda")
 			c.seed(t, "test_ghcr_deployment")
+			c.takesOver(t, second)
 		})
 	})
 	// These two are for releases that are there.
@@ -257,6 +260,15 @@ func (c *cluster) anonymous(t *testing.T, r release) {
 		"--namespace", namespace, "--create-namespace", "--set", "imagePullSecrets=null", "--timeout", short)
 	c.pullEvents(t, namespace)
 	d.nothing(t, namespace)
+}
+
+// takesOver upgrades with berth what helm deployed.
+func (c *cluster) takesOver(t *testing.T, r release) {
+	t.Helper()
+	d := deployment{cluster: c, overlay: overlays()[1]}
+	if _, code := d.deploy(t, r, "--namespace", "knative-lambda"); code != 0 {
+		t.Error("berth cannot upgrade what helm deployed")
+	}
 }
 
 // unreachable deploys to a cluster that does not answer, and to one that does not know the account.

@@ -60,6 +60,7 @@ func newCluster(t *testing.T, dir string) *cluster {
 	api.wait(t, answers(server+"/readyz"))
 	c.start(t, nil, "kube-controller-manager", "--kubeconfig="+c.kubeconfig("kube-controller-manager"),
 		"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials",
+		"--horizontal-pod-autoscaler-sync-period=1s",
 		"--service-account-private-key-file="+c.file("accounts.key"), "--root-ca-file="+c.file("apiserver.crt"))
 	c.start(t, nil, "kube-scheduler", "--kubeconfig="+c.kubeconfig("kube-scheduler"),
 		"--bind-address=127.0.0.1", "--leader-elect=false")
