@@ -14,7 +14,8 @@
 // There is no kube-proxy, no DNS and no metrics server: the probes reach pods by their addresses, a NetworkPolicy is
 // stored but not enforced, and a HorizontalPodAutoscaler starts its minimum and cannot measure.
 //
-// It needs root, programs that Debian packages (etcd-server, containerd, runc, containernetworking-plugins, iproute2),
-// and what `make e2e-tools` builds into .bin. As that takes minutes, it runs only with BERTH_KUBERNETES_TESTS=1, which
-// `make e2e-kubernetes` and CI set. What is missing then fails it; who is not root is told so, and nothing is tested.
+// It needs root on Linux, programs that Debian packages (etcd-server, containerd, runc, containernetworking-plugins,
+// iproute2), and what `make e2e-tools` builds into .bin. As that takes minutes, it runs only with
+// BERTH_KUBERNETES_TESTS=1, which `make e2e-kubernetes` and CI set. What is missing then fails it; who is not root is
+// told so, and nothing is tested.
 package kubernetes

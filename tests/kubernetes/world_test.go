@@ -1,3 +1,5 @@
+//go:build linux
+
 package kubernetes
 
 import (
@@ -46,8 +48,8 @@ func TestCluster(t *testing.T) {
 	if os.Getenv(asked) == "" {
 		t.Skip("starts a Kubernetes cluster as root, for minutes: make e2e-kubernetes")
 	}
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("a cluster can only be started by root on Linux: nothing was tested")
+	if os.Getuid() != 0 {
+		t.Skip("a cluster can only be started by root: nothing was tested")
 	}
 	root, err := filepath.Abs("../..")
 	must(t, err)
@@ -64,11 +66,27 @@ func TestCluster(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	dir := t.TempDir()
+	dir := claim(t)
 	prepare(t, root, dir)
 	removeGroups(t)
 	t.Cleanup(func() { removeGroups(t) })
 	enter(t, dir)
+}
+
+// claim makes the folder of the run, which has one name so that the next run finds what a killed one left.
+func claim(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), group)
+	lock, err := os.Create(dir + ".lock")
+	must(t, err)
+	t.Cleanup(func() { _ = lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatalf("%s: another run is at work: %v", lock.Name(), err)
+	}
+	must(t, os.RemoveAll(dir))
+	must(t, os.Mkdir(dir, 0o755))
+	t.Cleanup(func() { must(t, errors.Join(os.RemoveAll(dir), os.Remove(lock.Name()))) })
+	return dir
 }
 
 // prepare makes what needs a network or the machine's own folders: the program under test and a clone of the last
