@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -60,9 +59,7 @@ func (l *lab) actions(t *testing.T, setting []string) {
 		_, _ = w.Write([]byte(`{"ok": false}`))
 	}))
 	t.Cleanup(service.Close)
-	part := base64.RawURLEncoding.EncodeToString
-	token := part([]byte(`{"alg":"none"}`)) + "." + part([]byte(`{"nbf":1700000000,"exp":4000000000,`+
-		`"ac":"[{\"Scope\":\"refs/heads/main\",\"Permission\":3}]"}`)) + "." + part([]byte("signature"))
+	token := jobToken()
 	dir := l.project(t, map[string]string{
 		"berth.yaml": berthYAML("{dockerfile: {cache: {from: ['type=gha,scope=web'], to: ['type=gha,scope=web,ignore-error=true']}}}"),
 		"VERSION":    "1.0.0\n", "Dockerfile": onceOnly,

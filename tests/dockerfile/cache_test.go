@@ -7,35 +7,47 @@ import (
 	"testing"
 )
 
+// unique is a Dockerfile whose image tells which build it comes from.
+const unique = "FROM --platform=$BUILDPLATFORM busybox:1 AS build\nARG TARGETARCH\n" +
+	"RUN cat /proc/sys/kernel/random/uuid > /id; echo $TARGETARCH >> /id\nFROM scratch\nCOPY --from=build /id /\n"
+
+// cold gives the environment of a machine as CIs have them: each time its daemon has forgotten all that it has built.
+func (l *lab) cold(t *testing.T) func(more ...string) []string {
+	t.Helper()
+	kit := l.startBuildKit(t)
+	env := append(l.environment(l.buildx(t, kit)...), "BUILDKIT_HOST="+kit.address)
+	return func(more ...string) []string {
+		l.do(t, l.dir, env, filepath.Join(l.root, ".bin", "buildctl"), "prune", "--all")
+		return slices.Concat(env, more)
+	}
+}
+
 // sharedCaches keeps the caches of all components in one place. Daemons that know nothing of the build, behind either
 // builder, find every step there.
 func (l *lab) sharedCaches(t *testing.T) {
 	dir := l.project(t, map[string]string{
 		"berth.yaml": "buildCache: ${PLACE}\n" + berthYAML("{dockerfile: {context: src}}"), "VERSION": "1.0.0\n",
-		"src/Dockerfile": "FROM --platform=$BUILDPLATFORM busybox:1 AS build\nARG TARGETARCH\n" +
-			"RUN cat /proc/sys/kernel/random/uuid > /id; echo $TARGETARCH >> /id\nFROM scratch\nCOPY --from=build /id /\n",
+		"src/Dockerfile": unique,
 	})
 	folder := filepath.Join(l.dir, "shared-cache")
+	t.Run("GitHub", func(t *testing.T) { l.ofItself(t) })
 	for name, shared := range map[string]string{"repository": l.registry + "/build/cache", "folder": folder} {
 		t.Run(name, func(t *testing.T) {
 			place := shared + "-docker"
-			cold := func() []string { // a machine as CIs give them
-				kit := l.startBuildKit(t)
-				return slices.Concat(l.environment(l.buildx(t, kit)...), []string{"BUILDKIT_HOST=" + kit.address, "PLACE=" + place})
-			}
+			machine := l.cold(t)
+			cold := func(more ...string) []string { return append(machine(more...), "PLACE="+place) }
 			first, _ := l.cached(t, dir, cold(), "buildkit")
 			if other, hits := l.cached(t, dir, cold(), "buildkit"); other == first || hits > 0 {
 				t.Errorf("a cache was written outside a CI: %d steps were found", hits)
 			}
-			pull := append(cold(), "CI=true", "GITHUB_ACTIONS=true", "GITHUB_REF=refs/pull/7/merge", "GITHUB_EVENT_NAME=pull_request")
+			pull := cold("CI=true", "GITHUB_ACTIONS=true", "GITHUB_REF=refs/pull/7/merge", "GITHUB_EVENT_NAME=pull_request")
 			l.cached(t, dir, pull, "docker")
 			if other, hits := l.cached(t, dir, cold(), "docker"); other == first || hits > 0 {
 				t.Errorf("a pull request wrote a cache: %d steps were found", hits)
 			}
 			for _, writer := range []string{"docker", "buildkit"} {
 				place = shared + "-" + writer
-				env := append(cold(), "CI=true")
-				wrote, _ := l.cached(t, dir, env, writer)
+				wrote, _ := l.cached(t, dir, cold("CI=true"), writer)
 				for _, reader := range []string{"docker", "buildkit"} {
 					// The two RUN at least; a COPY may be shown as done when its layer had to be fetched.
 					if found, hits := l.cached(t, dir, cold(), reader); found != wrote || hits < 2 {
