@@ -135,7 +135,7 @@ type deployment struct {
 // deploy runs `berth chart deploy`.
 func (d deployment) deploy(t *testing.T, r release, more ...string) (stderr string, code int) {
 	t.Helper()
-	args := []string{"chart", "deploy", "--env", d.environment, "--receipt", r.file(d.environment)}
+	args := []string{"chart", "deploy", "--env", d.environment, "--receipt", r.file(d.environment), "--timeout", "2m"}
 	args = append(args, more...)
 	stdout, stderr, code := try(t, r.clone, d.env(), "", "berth", args...)
 	t.Logf("berth %s\n%s%sexit code %d", strings.Join(args, " "), stderr, stdout, code)
