@@ -7,6 +7,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/berth-sh/berth/pipelines/attest"
 	"github.com/berth-sh/berth/pipelines/registry"
 	"github.com/berth-sh/berth/pipelines/report"
 )
@@ -52,7 +53,9 @@ func (p *Promoter) copy(ctx context.Context, j *job) error {
 		attached, err = j.copier.FindAttached(gctx, append([]ocispec.Descriptor{root}, j.found.children...))
 		return err
 	})
+	g.Go(func() error { return attest.Ahead(gctx, p.recorder(j)) })
 	err := g.Wait()
+	j.ahead = err == nil
 	j.add(sent)
 	if err != nil {
 		return err

@@ -30,7 +30,9 @@ type job struct {
 	seen      guard.Seen
 	verdict   approve.Verdict
 	sent      registry.Uploaded
-	record    string
+	// ahead is true when the target has what every record is made with.
+	ahead  bool
+	record string
 }
 
 // freshVersion is how a fix comes to a version tag of its own.

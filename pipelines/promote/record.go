@@ -41,7 +41,7 @@ func (p *Promoter) attachRecords(ctx context.Context, w *Work) error {
 		if err != nil {
 			return err
 		}
-		desc, err := attest.Attach(ctx, recorder{j.target, p.mounts, j.picked.desc.Digest}, j.picked.desc, document)
+		desc, err := attest.Attach(ctx, p.recorder(j), j.picked.desc, document)
 		if err != nil {
 			return fmt.Errorf("record the promotion: %w", err)
 		}
@@ -218,8 +218,16 @@ func (p *Promoter) neverCame(ctx context.Context, w *Work, j *job) (*plan.Refusa
 type recorder struct {
 	*registry.Repository
 
-	mounts  *registry.Mounts
-	subject digest.Digest
+	mounts *registry.Mounts
+	there  []digest.Digest
+}
+
+func (p *Promoter) recorder(j *job) recorder {
+	r := recorder{j.target, p.mounts, []digest.Digest{j.picked.desc.Digest}}
+	if j.ahead {
+		r.there = append(r.there, ocispec.DescriptorEmptyJSON.Digest)
+	}
+	return r
 }
 
 // Push implements attest.Repository.
@@ -227,6 +235,6 @@ func (r recorder) Push(ctx context.Context, src content.ReadOnlyStorage, root oc
 	o registry.PushOptions,
 ) (registry.Uploaded, error) {
 	o.Mounts = r.mounts
-	o.Known = func(desc ocispec.Descriptor) (there, known bool) { return desc.Digest == r.subject, true }
+	o.Known = func(desc ocispec.Descriptor) (there, known bool) { return slices.Contains(r.there, desc.Digest), true }
 	return r.Repository.Push(ctx, src, root, o)
 }
