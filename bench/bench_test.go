@@ -156,3 +156,27 @@ func TestACaseEndsWithItsTime(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 }
+
+// The fewest requests of a promotion, counted by hand for one image: 6 for manifests, 5 for the tag, 1 list, 7 for the
+// record and 4 a run; between registries 12 for its own blobs and 12 for the shared ones, and a look at 6 layers; within
+// one 8 mounts and 2 configurations.
+func TestTheFewestRequestsOfAPromotion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		within            bool
+		images            int
+		wantAll, wantCopy int
+	}{
+		{false, 1, 6 + 24 + 5 + 1 + 7 + 4 + 6, 6 + 24},
+		{false, 2, 12 + 24 + 12 + 4 + 10 + 2 + 14 + 4 + 8, 12 + 24 + 12 + 4},
+		{true, 1, 6 + 8 + 5 + 1 + 7 + 4 + 2, 6 + 8},
+	} {
+		f := &fleet{within: c.within}
+		if all, copies, _ := f.fewestOf(c.images); all != c.wantAll || copies != c.wantCopy {
+			t.Errorf("%+v: %d, the copies %d", c, all, copies)
+		}
+	}
+	if all, copies, _ := (&fleet{}).fewest(unchanged); all != 28 || copies != 0 {
+		t.Errorf("unchanged: %d, %d", all, copies)
+	}
+}

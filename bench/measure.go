@@ -47,7 +47,9 @@ type Setup struct {
 	Sides []Side
 	// LowerBound is the number of requests that no client can do without, derived as Why says; 0 is not derived.
 	LowerBound int
-	Why        string
+	// Copies is the part of these without what berth promises beyond a copy; 0 is no such part.
+	Copies int
+	Why    string
 	// Latency is added to each request.
 	Latency time.Duration
 }
@@ -82,6 +84,7 @@ type Result struct {
 	Target     float64       `json:"target,omitempty"`
 	Limit      Limit         `json:"limit"`
 	LowerBound int           `json:"lowerBound,omitempty"`
+	Copies     int           `json:"copies,omitempty"`
 	Why        string        `json:"why,omitempty"`
 	Sides      []SideResult  `json:"sides"`
 	Latency    time.Duration `json:"latency"`
@@ -112,7 +115,7 @@ func measure(ctx context.Context, l *Lab, c Case, budget time.Duration) (r Resul
 	if err != nil {
 		return r, fmt.Errorf("setup: %w", err)
 	}
-	r.LowerBound, r.Why, r.Latency = setup.LowerBound, setup.Why, setup.Latency
+	r.LowerBound, r.Copies, r.Why, r.Latency = setup.LowerBound, setup.Copies, setup.Why, setup.Latency
 	for _, s := range setup.Sides {
 		r.Sides = append(r.Sides, SideResult{Name: s.Name})
 	}

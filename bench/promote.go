@@ -64,7 +64,6 @@ type fleet struct {
 	from, to string // repositories' prefixes
 	target   *registry
 	within   bool
-	blobs    int // that only one image has
 }
 
 // newFleet fills the source registry: each image has a layer of its own a platform, from 1 to 40 MB, and two that all
@@ -100,7 +99,6 @@ func newFleet(ctx context.Context, l *Lab, within bool) (*fleet, error) {
 				{seed: uint64(1000 + 10*i + a), size: size},
 			}
 		}
-		f.blobs += 4 // two layers and two configurations of its own
 		if _, err := (uploader{l.source.host, "dev/" + name}).image(ctx, layers, map[string]string{
 			"org.opencontainers.image.title": name, "org.opencontainers.image.version": "1.2.3",
 			"org.opencontainers.image.revision": commit, "org.opencontainers.image.created": "2026-01-02T03:04:05Z",
@@ -154,7 +152,7 @@ components:
 func (f *fleet) setup(before state, latency time.Duration, sequential bool) (Setup, error) {
 	l := f.lab
 	s := Setup{Latency: latency}
-	s.LowerBound, s.Why = f.fewest(before)
+	s.LowerBound, s.Copies, s.Why = f.fewest(before)
 	add := func(name string, run func(ctx context.Context) *exec.Cmd) {
 		s.Sides = append(s.Sides, Side{
 			Name: name, Run: run,
@@ -230,19 +228,52 @@ func (f *fleet) prepare(ctx context.Context, before state, run func(context.Cont
 	return nil
 }
 
-// fewest derives the requests that no client can do without. What is known at the target only by asking is asked.
-func (f *fleet) fewest(before state) (int, string) {
-	switch {
-	case before == unchanged:
-		return 2 * services, "1 look at each side an image"
-	case before == half:
-		return 0, ""
-	case f.within:
-		// Index and manifests are read and put; each blob is mounted.
-		return services * (3 + 3 + 8), "an image 3 manifests read and put, 8 blobs mounted"
+// fewest derives the requests that no client can do without who keeps berth's promises, and those for the copies alone.
+// What is known at the target only by asking is asked.
+func (f *fleet) fewest(before state) (all, copies int, why string) {
+	const looks = 2 // one at each side an image, which tell that nothing is to do
+	switch before {
+	case unchanged:
+		return looks * services, 0, "1 look at each side an image"
+	case half:
+		all, copies, why = f.fewestOf(services / 2)
+		rest := looks * (services - services/2)
+		return all + rest, copies + rest, "half of the images 1 look at each side; the others: " + why
 	default:
-		// A blob of its own: read, POST, PUT. The four shared ones: once that, then mounted.
-		return services*(3+3) + 3*(f.blobs+4) + 4*(services-1),
-			"an image 3 manifests read and put; a blob read, opened and put once, then mounted"
+		return f.fewestOf(services)
 	}
+}
+
+// fewestOf derives them for images that are missing.
+func (f *fleet) fewestOf(images int) (all, copies int, why string) {
+	const (
+		manifests = 3 // the index and one a platform: read, and put
+		own       = 4 // blobs that only one image has
+		shared    = 4 // blobs that all have
+		// The tag is looked at when planning, before the first tag of all is put and before it is put itself; it is put
+		// after the index, and read back.
+		tag = 3 + 1 + 1
+		// The tags of the source tell what is attached.
+		attached = 1
+		// A record is a document (opened and put), a configuration (mounted) and a manifest; it is noted in an index under
+		// a tag (read and put), as this registry has no referrers API, and read back.
+		record = 2 + 1 + 1 + 2 + 1
+		// Once a run: is the first tag still there after the wait, the first configuration of a record is put, and is there
+		// a referrers API, asked by its address and by the tag in its place.
+		run = 1 + 1 + 2
+	)
+	promises := images*(tag+attached+record) + run
+	if f.within {
+		// Each blob is mounted. The configurations, which may tell the registry to delete the image, are read.
+		copies = images * (2*manifests + own + shared)
+		return copies + promises + images*2, copies, fmt.Sprintf("an image %d manifests read and put, %d blobs mounted "+
+			"(%d in all); 2 configurations read, the tag guarded by 4 requests, the index put before it, 1 list of what is "+
+			"attached, a record of 7, and %d a run", manifests, own+shared, copies, run)
+	}
+	// A blob of its own: read, POST, PUT. The shared ones: once that, then mounted. A layer is
+	// asked for before it is sent.
+	copies = images*2*manifests + 3*(own*images+shared) + shared*(images-1)
+	return copies + promises + images*2 + shared, copies, fmt.Sprintf("an image %d manifests read and put; a blob read, "+
+		"opened and put once, then mounted (%d in all); a look before a layer is sent, the tag guarded by 4 requests, the "+
+		"index put before it, 1 list of what is attached, a record of 7, and %d a run", manifests, copies, run)
 }

@@ -158,6 +158,9 @@ func measureRows(b *strings.Builder, x Result) {
 			name, ratio = "", fmt.Sprintf("%.2f", ours/mid)
 		} else if x.LowerBound > 0 {
 			n = fmt.Sprintf("%.0f (at least %d)", count, x.LowerBound)
+			if x.Copies > 0 {
+				n = fmt.Sprintf("%.0f (at least %d, the copies alone %d)", count, x.LowerBound, x.Copies)
+			}
 		}
 		if count == 0 {
 			n = "–"
