@@ -45,7 +45,7 @@ func (a *app) knownBuilder() bool {
 func (a *app) build(o *pipelines.Options) {
 	docker, kit := build.NewBuildx(a.process.Environ), buildkit.New(a.lookup, a.pullAccount)
 	engine := build.NewSession(io.Discard, build.EngineOptions{
-		Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup), Secret: a.buildSecret,
+		Image: a.flags.goImage, Fetch: build.FetchSettings(a.lookup), Secret: a.buildSecret, Login: a.pullAccount,
 	})
 	a.closers = append(a.closers, engine.Close)
 	switch a.flags.builder {

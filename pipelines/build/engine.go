@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-sh/berth/pipelines/fault"
 	"github.com/berth-sh/berth/pipelines/image"
+	"github.com/berth-sh/berth/pipelines/registry"
 )
 
 // EngineOptions say where a build in the Dagger engine gets its toolchain and its modules.
@@ -31,6 +32,9 @@ type EngineOptions struct {
 	Netrc *dagger.Secret
 	// Secret reads the variable in which a build from a Dockerfile has a secret; nil has none.
 	Secret func(ctx context.Context, variable string) (plaintext string, ok bool, err error)
+	// Login gives the account at a registry that base images come from; an empty one is anonymous. nil leaves the engine
+	// to the accounts of Docker's configuration.
+	Login func(ctx context.Context, host string) (registry.Credential, error)
 	// Agent is the SSH agent of builds from Dockerfiles; nil is none.
 	Agent *dagger.Socket
 }

@@ -51,6 +51,9 @@ func (e *Engine) BuildDockerfile(
 	if err != nil {
 		return nil, err
 	}
+	if err := e.logIn(ctx, b, platforms); err != nil {
+		return nil, err
+	}
 	out := make([]string, len(platforms))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, p := range platforms {
@@ -77,6 +80,8 @@ type dockerBuild struct {
 	args      map[string]string
 	context   *dagger.Directory
 	build     dagger.DirectoryDockerBuildOpts
+	// ownerless tells that cache mounts have lost their mode, uid and gid.
+	ownerless bool
 }
 
 func (e *Engine) newDockerBuild(ctx context.Context, c DockerfileComponent, o Options) (*dockerBuild, error) {
@@ -95,6 +100,10 @@ func (e *Engine) newDockerBuild(ctx context.Context, c DockerfileComponent, o Op
 	}
 	b := &dockerBuild{component: c, options: o}
 	if b.file, err = dockerfile.Parse(c.File, content); err != nil {
+		return nil, err
+	}
+	// The engine v0.21 gives up on such a mount: its folder always belongs to root.
+	if content, b.ownerless, err = b.file.WithoutCacheOwners(); err != nil {
 		return nil, err
 	}
 	if b.context, err = e.buildContext(c, o.Root, content); err != nil {
@@ -262,15 +271,22 @@ func (b *dockerBuild) keeps(l dockerfile.Lineage, variable string) bool {
 func (b *dockerBuild) fault(platform string, err error) error {
 	step, ok := errors.AsType[*dagger.ExecError](err)
 	if !ok {
+		if refused := unpulled(b.component, err); refused != nil {
+			return refused
+		}
 		return engineFault(fmt.Errorf("%s for %s: %w", b.component.Name, platform, err))
 	}
 	lines := strings.Split(strings.TrimSpace(step.Stdout+"\n"+step.Stderr), "\n")
 	if more := len(lines) - outputTail; more > 0 {
 		lines = append([]string{fmt.Sprintf("… %d more lines", more)}, lines[more:]...)
 	}
+	next := "correct the step in " + b.component.File
+	if b.ownerless && strings.Contains(strings.ToLower(strings.Join(lines, "\n")), "permission denied") {
+		next += ";\nthe Dagger engine takes no mode, uid or gid of a cache mount, so that only root can write there:\n" +
+			"use --builder docker or --builder buildkit for a step of another user"
+	}
 	return &fault.Error{
-		Op: "build", Subject: b.component.Name + " for " + platform, Code: fault.Failed,
-		Err:  fmt.Errorf("%s: exit status %d:\n%s", strings.Join(step.Cmd, " "), step.ExitCode, strings.Join(lines, "\n")),
-		Next: "correct the step in " + b.component.File,
+		Op: "build", Subject: b.component.Name + " for " + platform, Code: fault.Failed, Next: next,
+		Err: fmt.Errorf("%s: exit status %d:\n%s", strings.Join(step.Cmd, " "), step.ExitCode, strings.Join(lines, "\n")),
 	}
 }

@@ -11,8 +11,13 @@ import (
 // account that asked. There is nothing but these words: docker buildx is a program, and BuildKit's own errors cross its
 // protocol as text.
 // Source: https://github.com/containerd/containerd/tree/main/core/remotes/docker (resolver.go, authorizer.go)
-var refusal = regexp.MustCompile(`failed to resolve (?:source metadata for|image) ` +
+var refusal = regexp.MustCompile(`failed to (?:resolve source metadata for|resolve image|convert Dockerfile to LLB:) ` +
 	`"?([^\s":]+(?::\d+)?/[^\s"]+?)"?: .*(?:401 Unauthorized|403 Forbidden|authorization failed|failed to authorize)`)
+
+// refusedNext is what to do about such an image.
+func refusedNext(image, login string) string {
+	return "the registry does not give " + image + " to this account, or has no such image:\ncorrect its name, or " + login
+}
 
 // refused returns the image that a builder could not pull for want of an account, and how to log in to its registry.
 func refused(said string) (image, next string, ok bool) {

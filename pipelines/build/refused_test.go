@@ -22,6 +22,8 @@ func TestRefusedImage(t *testing.T) {
 			" does not exist or may require authorization: server message: insufficient_scope: authorization failed": "docker.io/acme/base:latest",
 		solve + "ghcr.io/acme/base:1: failed to resolve source metadata for ghcr.io/acme/base:1: failed to authorize: failed" +
 			" to fetch oauth token: denied: denied": "ghcr.io/acme/base:1",
+		"failed to convert Dockerfile to LLB: quay.io/acme/base:3: unexpected status from HEAD request to" +
+			" https://quay.io/v2/acme/base/manifests/3: 401 Unauthorized": "quay.io/acme/base:3",
 		solve + "failed to resolve source metadata for quay.io/acme/base:2: quay.io/acme/base:2: not found":                     "",
 		solve + "process \"/bin/sh -c curl https://quay.io/v2/: 401 Unauthorized\" did not complete successfully: exit code: 1": "",
 		solve + "failed to resolve source metadata for quay.io/acme/base:2: dial tcp: lookup quay.io: no such host":             "",

@@ -113,8 +113,7 @@ func Broken(c DockerfileComponent, said, ready error) error {
 	}
 	if image, login, ok := refused(said.Error()); ok {
 		f.Code = fault.Credentials
-		f.Next = "the registry does not give " + image + " to this account, or has no such image:\n" +
-			"correct its name, or " + login
+		f.Next = refusedNext(image, login)
 	}
 	if ready != nil {
 		f.Next = "the builder is gone (" + ready.Error() + "): start it, then run the same command again"

@@ -124,6 +124,7 @@ type receipt struct {
 type built struct {
 	Component string     `json:"component"`
 	Digest    string     `json:"digest"`
+	Platforms []string   `json:"platforms"`
 	Tags      []builtTag `json:"tags"`
 	Uploaded  struct {
 		Blobs     int `json:"blobs"`
