@@ -129,6 +129,15 @@ func TestStatementsAreAttachedOnce(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, step %d: %v", host, i, err)
 			}
+			var text strings.Builder
+			if err := r.Text(&text); err != nil {
+				t.Fatal(err)
+			}
+			for kind, action := range step.want {
+				if told := strings.Contains(text.String(), "attached to bravo: "+kind+"\n"); told != (action == publish.ActionCreated) {
+					t.Errorf("%s, step %d: %s is %s\n%s", host, i, kind, action, text.String())
+				}
+			}
 			if got := happened(t, r); len(got) != len(step.want) || got["a"] != step.want["a"] || got["b"] != step.want["b"] {
 				t.Errorf("%s, step %d: %v, want %v", host, i, got, step.want)
 			}

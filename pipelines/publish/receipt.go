@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/berth-sh/berth/pipelines/guard"
@@ -92,14 +93,20 @@ func (r Receipt) Text(w io.Writer) error {
 	return err
 }
 
-// writeAttached says what the images are accompanied by.
+// writeAttached says what the images have been accompanied by.
 func (r Receipt) writeAttached(w io.Writer) error {
 	for _, x := range r.Images {
+		var types []string
 		for _, a := range x.Attached {
-			if _, err := fmt.Fprintf(w, "attached to %s for %s: %s %s\n", x.Component, a.Platform, a.PredicateType,
-				a.Action); err != nil {
-				return err
+			if a.Action == ActionCreated && !slices.Contains(types, a.PredicateType) {
+				types = append(types, a.PredicateType)
 			}
+		}
+		if len(types) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "attached to %s: %s\n", x.Component, strings.Join(types, ", ")); err != nil {
+			return err
 		}
 	}
 	return nil
