@@ -114,7 +114,6 @@ bench: bench-tools ## Measure berth beside ko, crane, regctl, skopeo and git, th
 bench-docs: bench-tools ## Measure everything, and write the tables of docs/performance.md; takes a quiet quarter of an hour
 	@cd bench && go build -o ../.bin/bench .
 	@.bin/bench -into docs/performance.md
-	@cp .berth/bench/report.svg docs/images/performance.svg
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks that match BENCH (all)

@@ -123,7 +123,8 @@ func TestTheTableGoesIntoADocument(t *testing.T) {
 		data, err := os.ReadFile(name)
 		got := string(data)
 		if err != nil || !strings.HasPrefix(got, "# before\n") || !strings.HasSuffix(got, "-->\nafter\n") ||
-			strings.Contains(got, "old") || !strings.Contains(got, "| won |") || first != "" && got != first {
+			strings.Contains(got, "old") || !strings.Contains(got, "| won |") ||
+			!strings.Contains(got, "(images/doc.svg)") || !isFile(filepath.Join(filepath.Dir(name), "images", "doc.svg")) || first != "" && got != first {
 			t.Fatalf("%v\n%s", err, got)
 		}
 		first = got

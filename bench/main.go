@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	return insert(report, *into)
 }
 
-// insert puts the table into a document, between two marks.
+// insert puts the table into a document, between two marks, and the plot into the folder images beside it.
 func insert(r Report, name string) error {
 	const begin, end = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 	data, err := os.ReadFile(name)
@@ -102,7 +102,14 @@ func insert(r Report, name string) error {
 	if err := markdown(&table, r); err != nil {
 		return err
 	}
-	return os.WriteFile(name, []byte(before+begin+"\n"+table.String()+"\n"+end+after), 0o644)
+	picture := "images/" + strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)) + ".svg"
+	fmt.Fprintf(&table, "\n![berth's time divided by that of each other tool](%s)\n", picture)
+	var drawn strings.Builder
+	if err := plot(&drawn, r); err != nil {
+		return err
+	}
+	return errors.Join(writeFile(filepath.Join(filepath.Dir(name), picture), []byte(drawn.String())),
+		os.WriteFile(name, []byte(before+begin+"\n"+table.String()+"\n"+end+after), 0o644))
 }
 
 // write saves the report in its three forms and shows the table.

@@ -40,8 +40,9 @@ func (r *Repository) eachTag(ctx context.Context, wanted func(name string) bool,
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		name := ref.Name()
-		if ref.Type() != plumbing.HashReference || !name.IsTag() || !wanted(name.Short()) {
+		// Not by the reference's own Short, which scans each name by the formats of fmt.
+		name, ok := strings.CutPrefix(ref.Name().String(), "refs/tags/")
+		if !ok || ref.Type() != plumbing.HashReference || !wanted(name) {
 			return nil
 		}
 		commit, known := peeled[ref.Hash()]
@@ -50,7 +51,7 @@ func (r *Repository) eachTag(ctx context.Context, wanted func(name string) bool,
 				return err
 			}
 		}
-		found(Tag{Name: name.Short(), Commit: commit.String()})
+		found(Tag{Name: name, Commit: commit.String()})
 		return nil
 	})
 }
