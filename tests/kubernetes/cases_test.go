@@ -93,7 +93,7 @@ func (c *cluster) release(t *testing.T, clone string) release {
 	t.Helper()
 	r := release{clone: clone, receipts: map[string]publish.Receipt{}}
 	for _, o := range overlays() {
-		out := run(t, clone, c.env(), "", "berth", "publish", "--quiet", "--env", o.environment, "--format", "json")
+		out := run(t, clone, c.shell, "", "berth", "publish", "--quiet", "--env", o.environment, "--format", "json")
 		var receipt publish.Receipt
 		must(t, json.Unmarshal([]byte(out), &receipt))
 		if len(receipt.Images) != 3 {
@@ -109,8 +109,8 @@ func (c *cluster) release(t *testing.T, clone string) release {
 func (c *cluster) next(t *testing.T) string {
 	t.Helper()
 	clone := filepath.Join(c.dir, "next")
-	run(t, c.dir, c.env(), "", "git", "clone", "--quiet", c.clone, clone)
-	run(t, clone, c.env(), "", "berth", "version", "bump", "minor")
+	run(t, c.dir, c.shell, "", "git", "clone", "--quiet", c.clone, clone)
+	run(t, clone, c.shell, "", "berth", "version", "bump", "minor")
 	return clone
 }
 
@@ -118,7 +118,7 @@ func (c *cluster) next(t *testing.T) string {
 func (c *cluster) seed(t *testing.T, function string) {
 	t.Helper()
 	seeds := filepath.Join(c.clone, "tests", "seeds")
-	t.Log(run(t, c.clone, c.env(), "", "bash", filepath.Join(seeds, "assert.sh"), filepath.Join(seeds, "cluster.sh"), function))
+	t.Log(run(t, c.clone, c.shell, "", "bash", filepath.Join(seeds, "assert.sh"), filepath.Join(seeds, "cluster.sh"), function))
 }
 
 func (c *cluster) createNamespace(t *testing.T, name string) {
@@ -137,7 +137,7 @@ func (d deployment) deploy(t *testing.T, r release, more ...string) (stderr stri
 	t.Helper()
 	args := []string{"chart", "deploy", "--env", d.environment, "--receipt", r.file(d.environment), "--timeout", "2m"}
 	args = append(args, more...)
-	stdout, stderr, code := try(t, r.clone, d.env(), "", "berth", args...)
+	stdout, stderr, code := try(t, r.clone, d.shell, "", "berth", args...)
 	t.Logf("berth %s\n%s%sexit code %d", strings.Join(args, " "), stderr, stdout, code)
 	return stderr, code
 }
@@ -169,7 +169,7 @@ func (d deployment) nothing(t *testing.T, namespace string) {
 // secret writes the pull secret of the environment, as docs/pull-secrets.md says.
 func (d deployment) pullSecret(t *testing.T) {
 	t.Helper()
-	object := run(t, d.clone, d.env(), "", "berth", "pull-secret", "--env", d.environment, "--namespace", d.namespace())
+	object := run(t, d.clone, d.shell, "", "berth", "pull-secret", "--env", d.environment, "--namespace", d.namespace())
 	d.kubectl(t, object, "apply", "--filename=-")
 }
 
@@ -225,7 +225,7 @@ func (d deployment) upgraded(t *testing.T, r release) {
 		t.Fatal("the upgrade failed")
 	}
 	d.runs(t, r, 2)
-	changes := run(t, r.clone, d.env(), "", "berth", "chart", "diff", "--env", d.environment, "--receipt", r.file(d.environment))
+	changes := run(t, r.clone, d.shell, "", "berth", "chart", "diff", "--env", d.environment, "--receipt", r.file(d.environment))
 	if changes != "" {
 		t.Errorf("after the upgrade there is still something to change:\n%s", changes)
 	}

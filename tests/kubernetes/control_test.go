@@ -28,6 +28,8 @@ type cluster struct {
 	clone      string // of this repository
 	state      string // keys, tokens and kubeconfigs
 	registries *registries
+	// shell is a user's environment: kubectl, helm and berth, and the logins to the registries.
+	shell []string
 }
 
 // accounts are the names that the API server knows, with their groups: those that its own rules give rights to.
@@ -47,6 +49,7 @@ func newCluster(t *testing.T, dir string) *cluster {
 	c := &cluster{dir: dir, clone: filepath.Join(dir, "clone"), state: "/run/kubernetes"}
 	must(t, os.MkdirAll(c.state, 0o755))
 	c.registries = serve(t, filepath.Join(dir, "registries"))
+	c.shell = plain(dir, append(c.registries.env(), "KUBECONFIG="+c.kubeconfig("admin"))...)
 	c.writeKeys(t)
 	c.start(t, nil, "etcd", "--data-dir=/var/lib/etcd", "--log-level=warn",
 		"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
@@ -69,7 +72,7 @@ func newCluster(t *testing.T, dir string) *cluster {
 	node.wait(t, runtimeAnswers)
 	c.loadPause(t)
 	c.startKubelet(t).wait(t, func() error {
-		out, stderr, _ := try(t, dir, c.env(), "", "kubectl", "wait", "--for=condition=Ready", "node/node", "--timeout=20s")
+		out, stderr, _ := try(t, dir, c.shell, "", "kubectl", "wait", "--for=condition=Ready", "node/node", "--timeout=20s")
 		if !strings.Contains(out, "condition met") {
 			return fmt.Errorf("%s%s", out, stderr)
 		}
@@ -107,12 +110,7 @@ current-context: e2e
 	must(t, os.WriteFile(c.file("tokens"), []byte(tokens.String()), 0o600))
 }
 
-// env is what a user's shell has: kubectl, helm and berth, and the logins to the registries.
-func (c *cluster) env(more ...string) []string {
-	return plain(c.dir, append(append(c.registries.env(), "KUBECONFIG="+c.kubeconfig("admin")), more...)...)
-}
-
 func (c *cluster) kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	return run(t, c.clone, c.env(), stdin, "kubectl", args...)
+	return run(t, c.clone, c.shell, stdin, "kubectl", args...)
 }

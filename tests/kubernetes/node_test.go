@@ -71,9 +71,9 @@ tags: [{branch: "**", set: ["v{version}"]}]
 environments: {e2e: {registry: none, refs: {branches: ["**"]}}}
 `), 0o600))
 	layout, archive := filepath.Join(c.dir, "pause"), filepath.Join(c.dir, "pause.tar")
-	run(t, c.clone, c.env(), "", "berth", "build", "--quiet", "--project", c.clone, "--config", config, "--output", layout)
-	run(t, layout, c.env(), "", "tar", "-cf", archive, ".")
-	run(t, c.dir, c.env(), "", "ctr", "--address", socket, "--namespace", "k8s.io",
+	run(t, c.clone, c.shell, "", "berth", "build", "--quiet", "--project", c.clone, "--config", config, "--output", layout)
+	run(t, layout, c.shell, "", "tar", "-cf", archive, ".")
+	run(t, c.dir, c.shell, "", "ctr", "--address", socket, "--namespace", "k8s.io",
 		"images", "import", "--index-name", pause, archive)
 }
 
