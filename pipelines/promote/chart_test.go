@@ -270,3 +270,21 @@ func TestApprovalsNameTheChart(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A chart that comes to images which are there already needs their approvals, too.
+func TestALateChartNeedsApprovals(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t, options{approvals: true})
+	chartOf := h.charts
+	h.charts = func(string) (*promote.ChartVersion, error) { return nil, nil }
+	must(t, h.approve(t.Context(), "ann", "release-manager", "staging", "dev-"+commit(1)[:7]))
+	_, err := h.promote("staging")
+	must(t, err)
+	h.charts = chartOf
+	digest := h.push("dev.example.com", "a")
+	_, err = h.promote("staging")
+	failed(t, err, fault.Refused, "does not count (it does not name the chart "+digest)
+	if h.held() != "" {
+		t.Error("the chart came without an approval")
+	}
+}
