@@ -20,6 +20,8 @@ const (
 	largeContext = 500 << 20
 	// largestFiles is how many files a warning about it names.
 	largestFiles = 3
+	// worthNaming is the size in bytes from which on it names more than the largest.
+	worthNaming = 1_000_000
 )
 
 // Size is what a builder may be sent of a build context.
@@ -130,9 +132,11 @@ func (s Size) Warning(component string) string {
 	if s.Bytes <= largeContext {
 		return ""
 	}
-	names := make([]string, len(s.Largest))
+	var names []string
 	for i, f := range s.Largest {
-		names[i] = fmt.Sprintf("%s (%s)", f.Path, megabytes(f.Bytes))
+		if i == 0 || f.Bytes >= worthNaming {
+			names = append(names, fmt.Sprintf("%s (%s)", f.Path, megabytes(f.Bytes)))
+		}
 	}
 	return fmt.Sprintf("%s: the build context has %d files of %s together, the largest %s; what the build does not need"+
 		" belongs into .dockerignore", component, s.Files, megabytes(s.Bytes), strings.Join(names, ", "))

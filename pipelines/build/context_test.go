@@ -63,6 +63,14 @@ func TestContextSize(t *testing.T) {
 	}
 }
 
+func TestWarningNamesWhatIsLarge(t *testing.T) {
+	t.Parallel()
+	size := Size{Files: 2, Bytes: 600 << 20, Largest: []File{{Path: "dump", Bytes: 600 << 20}, {Path: "small", Bytes: 10}}}
+	if got := size.Warning("web"); !strings.Contains(got, "the largest dump (629 MB); what") {
+		t.Error(got)
+	}
+}
+
 func TestSecretIsThere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
