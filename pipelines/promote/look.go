@@ -22,11 +22,12 @@ func (p *Promoter) lookAround(ctx context.Context, w *Work) error {
 	if err != nil {
 		return err
 	}
-	steps := []func(context.Context, *Work) error{p.pickAll, p.wish}
 	if len(counting) > 0 {
-		err = inTurn(ctx, w, steps)
+		if err = atOnce(ctx, w, p.pickAll, p.listAll); err == nil {
+			err = p.wish(ctx, w)
+		}
 	} else {
-		err = atOnce(ctx, w, steps)
+		err = atOnce(ctx, w, p.pickAll, p.wish)
 	}
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func (p *Promoter) lookAround(ctx context.Context, w *Work) error {
 }
 
 // inTurn takes steps one after another.
-func inTurn(ctx context.Context, w *Work, steps []func(context.Context, *Work) error) error {
+func inTurn(ctx context.Context, w *Work, steps ...func(context.Context, *Work) error) error {
 	for _, step := range steps {
 		if err := step(ctx, w); err != nil {
 			return err
@@ -51,7 +52,7 @@ func inTurn(ctx context.Context, w *Work, steps []func(context.Context, *Work) e
 }
 
 // atOnce takes steps that need nothing of each other side by side. Their error is the one that they have in turn.
-func atOnce(ctx context.Context, w *Work, steps []func(context.Context, *Work) error) error {
+func atOnce(ctx context.Context, w *Work, steps ...func(context.Context, *Work) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make([]chan error, len(steps))
@@ -72,6 +73,14 @@ func atOnce(ctx context.Context, w *Work, steps []func(context.Context, *Work) e
 func (p *Promoter) pickAll(ctx context.Context, w *Work) error {
 	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
 		j.picked, err = p.pick(ctx, w.route, j)
+		return err
+	})
+}
+
+// listAll lists the tags of the targets, among which candidates are counted.
+func (p *Promoter) listAll(ctx context.Context, w *Work) error {
+	return each(ctx, w.jobs, func(ctx context.Context, j *job) (err error) {
+		j.held, err = allTags(ctx, j.target)
 		return err
 	})
 }

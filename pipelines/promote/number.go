@@ -75,13 +75,9 @@ func nextNumber(found []counts) int {
 
 // count looks which candidates of a version a repository has.
 func count(ctx context.Context, templates []version.Template, j *job, f version.Fields) (counts, error) {
-	tags, err := allTags(ctx, j.target)
-	if err != nil {
-		return counts{}, err
-	}
 	numbers := map[string]int{}
 	var names []string
-	for _, tag := range tags {
+	for _, tag := range j.held {
 		for _, t := range templates {
 			if n, ok := t.Counted(tag, f); ok {
 				numbers[tag] = n

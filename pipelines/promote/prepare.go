@@ -28,6 +28,7 @@ type job struct {
 	version   *semver.Version
 	candidate *guard.Candidate
 	seen      guard.Seen
+	held      []string // the tags of the target, where candidates are counted
 	verdict   approve.Verdict
 	sent      registry.Uploaded
 	// ahead is true when the target has what every record is made with.
@@ -69,9 +70,7 @@ func (p *Promoter) Prepare(ctx context.Context, r Request) (*Work, error) {
 		j.copier = registry.NewCopier(j.source, j.target, p.mounts)
 		w.jobs = append(w.jobs, j)
 	}
-	err = inTurn(ctx, w, []func(context.Context, *Work) error{
-		p.lookAround, p.readAll, p.findChart, p.decide, p.approvals,
-	})
+	err = inTurn(ctx, w, p.lookAround, p.readAll, p.findChart, p.decide, p.approvals)
 	if err != nil {
 		return nil, err
 	}
