@@ -101,3 +101,14 @@ func TestNoGo(t *testing.T) {
 		}
 	}
 }
+
+// What the engine cannot do is said before it is asked for anything.
+func TestTheEngineMakesNoAttestations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []build.DockerfileComponent{{Name: "web", Provenance: "min"}, {Name: "web", SBOM: "a/b"}} {
+		_, err := (&build.Engine{}).BuildDockerfile(t.Context(), c, platforms(t, "linux/amd64"), build.Options{})
+		if fault.CodeOf(err) != fault.Usage || !strings.Contains(fault.NextOf(err), "--builder buildkit") {
+			t.Errorf("code %d: %v", fault.CodeOf(err), err)
+		}
+	}
+}
