@@ -23,9 +23,14 @@ type built struct {
 	References []string `json:"references"`
 }
 
+// buildFlags are what `berth build` does with the images.
+type buildFlags struct {
+	output      string
+	load, twice bool
+}
+
 func buildCommand(a *app) *cobra.Command {
-	var output string
-	var load, twice bool
+	var f buildFlags
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build the images without publishing them",
@@ -45,50 +50,52 @@ below the system's folder for caches. BERTH_CACHE moves it to another folder; BE
 	}
 	selected := a.selectFlags(cmd)
 	a.builderFlags(cmd)
-	cmd.Flags().StringVar(&output, "output", "", "write an OCI image layout to this folder")
-	cmd.Flags().BoolVar(&load, "load", false, "load the images into the Docker daemon with every tag of the plan")
-	cmd.Flags().BoolVar(&twice, "check-reproducible", false,
+	cmd.Flags().StringVar(&f.output, "output", "", "write an OCI image layout to this folder")
+	cmd.Flags().BoolVar(&f.load, "load", false, "load the images into the Docker daemon with every tag of the plan")
+	cmd.Flags().BoolVar(&f.twice, "check-reproducible", false,
 		"build a second time without caches, and fail when anything differs")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		// What is asked for is checked before the sandbox's state is made: a refused build leaves nothing behind.
-		p, err := a.openBuilding()
-		if err != nil {
-			return err
-		}
-		if err := p.CanBuild(a.buildRequest(selected)); err != nil {
-			return err
-		}
-		if err := a.reach(cmd.Context(), p); err != nil {
-			return err
-		}
-		if load { // a plan that cannot be loaded is known before minutes of building
-			if err := a.loadable(cmd, p, selected); err != nil {
-				return err
-			}
-		}
-		images, release, err := p.Build(cmd.Context(), a.buildRequest(selected))
-		if err != nil {
-			return err
-		}
-		defer release()
-		if twice {
-			err = a.reproduce(cmd, p, selected, images)
-		}
-		if err == nil && output != "" {
-			err = image.WriteLayout(cmd.Context(), a.path(output), images)
-		}
-		if err != nil {
-			return err
-		}
-		result := results(images)
-		if load {
-			if err := a.load(cmd, p, selected, images, result); err != nil {
-				return err
-			}
-		}
-		return a.show(result, func(w io.Writer) error { return writeBuilt(w, result, output) })
-	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.runBuild(cmd, selected, f) }
 	return cmd
+}
+
+func (a *app) runBuild(cmd *cobra.Command, selected *selection, f buildFlags) error {
+	// What is asked for is checked before the sandbox's state is made: a refused build leaves nothing behind.
+	p, err := a.openBuilding()
+	if err != nil {
+		return err
+	}
+	if err := p.CanBuild(a.buildRequest(selected)); err != nil {
+		return err
+	}
+	if err := a.reach(cmd.Context(), p); err != nil {
+		return err
+	}
+	if f.load { // a plan that cannot be loaded is known before minutes of building
+		if err := a.loadable(cmd, p, selected); err != nil {
+			return err
+		}
+	}
+	images, release, err := p.Build(cmd.Context(), a.buildRequest(selected))
+	if err != nil {
+		return err
+	}
+	defer release()
+	if f.twice {
+		err = a.reproduce(cmd, p, selected, images)
+	}
+	if err == nil && f.output != "" {
+		err = image.WriteLayout(cmd.Context(), a.path(f.output), images)
+	}
+	if err != nil {
+		return err
+	}
+	result := results(images)
+	if f.load {
+		if err := a.load(cmd, p, selected, images, result); err != nil {
+			return err
+		}
+	}
+	return a.show(result, func(w io.Writer) error { return writeBuilt(w, result, f.output) })
 }
 
 func (a *app) buildRequest(s *selection) pipelines.BuildRequest {
