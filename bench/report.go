@@ -50,7 +50,9 @@ func describe(ctx context.Context, l *Lab) Machine {
 	} {
 		if file := l.peers[name]; file != "" {
 			if out, err := exec.CommandContext(ctx, file, args...).Output(); err == nil {
-				m.Versions[name] = strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0])
+				line, _, _ := strings.Cut(string(out), "\n")
+				said, _, _ := strings.Cut(line, " (") // dagger adds where the engine is
+				m.Versions[name] = strings.TrimSpace(said)
 			}
 		}
 	}
