@@ -95,16 +95,17 @@ func (d *destination) sendChunks(ctx context.Context, desc ocispec.Descriptor, b
 	if at, err = r.step(ctx, http.MethodPost, at, nil, "", http.StatusAccepted); err != nil {
 		return err
 	}
-	piece := make([]byte, min(desc.Size, r.client.chunks.of(r.host)))
 	for sent := int64(0); sent < desc.Size; {
-		n, err := io.ReadFull(body, piece[:min(int64(len(piece)), desc.Size-sent)])
-		if err != nil {
+		// A new one each time, because net/http may still read the old one for a moment after an early answer, such as a
+		// refusal of its size.
+		piece := make([]byte, min(desc.Size-sent, r.client.chunks.of(r.host)))
+		if _, err := io.ReadFull(body, piece); err != nil {
 			return fmt.Errorf("read %s: %w", desc.Digest, err)
 		}
-		if at, err = r.sendPiece(ctx, at, piece[:n], sent); err != nil {
+		if at, err = r.sendPiece(ctx, at, piece, sent); err != nil {
 			return err
 		}
-		sent += int64(n)
+		sent += int64(len(piece))
 	}
 	q := at.Query()
 	q.Set("digest", desc.Digest.String())
