@@ -70,8 +70,7 @@ func (p *Pipeline) Approve(ctx context.Context, r ApproveRequest) (approve.Recei
 
 // promoted is the target's repository, when the image is there already: verify asks there.
 func (p *Pipeline) promoted(ctx context.Context, s promote.Source, r ApproveRequest) ([]attest.Repository, error) {
-	e := p.Config.Environments[r.To]
-	full := p.Config.Registries[e.Registry].Prefix + "/" + p.Config.RepositoryOf(s.Component)
+	full := p.Config.FullRepositoryOf(r.To, s.Component)
 	if full == s.Repository.String() {
 		return nil, nil
 	}
@@ -183,8 +182,8 @@ func (p *Pipeline) withDigest(ctx context.Context, r promote.Request, d string) 
 	if err := digest.Digest(d).Validate(); err != nil {
 		return nil, fault.New(fault.Usage, "--digest "+d, "write the whole digest, sha256:…", "it is no digest: %w", err)
 	}
-	e := p.Config.Environments[p.Config.Environments[r.To].Promote.From]
-	if err := p.Config.RequireSet("registries", e.Registry); err != nil {
+	from := p.Config.Environments[r.To].Promote.From
+	if err := p.Config.RequireSet("registries", p.Config.Environments[from].Registry); err != nil {
 		return nil, err
 	}
 	names, err := plan.Components(p.Config, r.Components)
@@ -193,7 +192,7 @@ func (p *Pipeline) withDigest(ctx context.Context, r promote.Request, d string) 
 	}
 	var out []string
 	for _, name := range names {
-		full := p.Config.Registries[e.Registry].Prefix + "/" + p.Config.RepositoryOf(name)
+		full := p.Config.FullRepositoryOf(from, name)
 		repository, err := p.client.Repository(full)
 		if err != nil {
 			return nil, err

@@ -214,7 +214,7 @@ func (p *Pipeline) lookRef(_ context.Context, text string, r LookRequest) ([]loo
 		if err := p.Config.RequireSet("registries", e.Registry); err != nil {
 			return nil, err
 		}
-		name = p.Config.Registries[e.Registry].Prefix + "/" + p.Config.RepositoryOf(name)
+		name = p.Config.FullRepositoryOf(r.Environment, name)
 	}
 	repository, err := p.client.Repository(name)
 	if err != nil {
@@ -249,9 +249,8 @@ func splitRef(text string) (name, ref string, err error) {
 func (p *Pipeline) place(x *looked, text string) error {
 	var fit []string
 	for _, environment := range p.Config.EnvironmentNames() {
-		prefix := p.Config.Registries[p.Config.Environments[environment].Registry].Prefix
 		for _, component := range p.Config.ComponentNames() {
-			if prefix+"/"+p.Config.RepositoryOf(component) == x.Name {
+			if p.Config.FullRepositoryOf(environment, component) == x.Name {
 				x.Component = component
 				fit = append(fit, environment)
 			}

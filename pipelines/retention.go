@@ -154,7 +154,7 @@ func (p *Pipeline) stores(ctx context.Context, r RetentionRequest) ([]store, err
 	}
 	var out []store
 	for _, name := range names {
-		repository, err := p.client.Repository(p.Config.Registries[e.Registry].Prefix + "/" + p.Config.RepositoryOf(name))
+		repository, err := p.client.Repository(p.Config.FullRepositoryOf(r.Environment, name))
 		if err != nil {
 			return nil, err
 		}

@@ -10,7 +10,7 @@ import (
 // CheckImages refuses rendered images that environment and receipt do not allow: from a registry of berth.yaml that is
 // not the environment's, and other than those of the receipt (which may be nil).
 func CheckImages(c *config.Config, environment string, receipt *Receipt, images []string) error {
-	own := c.Registries[c.Environments[environment].Registry].Prefix
+	own := c.PrefixOf(environment)
 	for _, x := range images {
 		for name, r := range c.Registries {
 			if within(x, r.Prefix) && !within(x, own) {

@@ -80,13 +80,12 @@ func checkReceipt(c *config.Config, environment, name string, r Receipt) error {
 		return fault.New(fault.Usage, name, "give the receipt of that environment, or --env "+r.Environment,
 			"it is the receipt of environment %s, not of %s", r.Environment, environment)
 	}
-	prefix := c.Registries[c.Environments[environment].Registry].Prefix
 	owner := map[string]string{}
 	for _, x := range r.Images {
 		if _, ok := c.Components[x.Component]; !ok {
 			return fault.New(fault.Usage, name, "give a receipt of this project", "berth.yaml has no component %q", x.Component)
 		}
-		if want := prefix + "/" + c.RepositoryOf(x.Component); x.Repository != want {
+		if want := c.FullRepositoryOf(environment, x.Component); x.Repository != want {
 			return fault.New(fault.Usage, name, "publish or promote to the registry that berth.yaml names for "+environment,
 				"component %s is in %s there, but environment %s takes it from %s", x.Component, x.Repository, environment, want)
 		}

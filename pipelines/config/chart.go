@@ -149,7 +149,7 @@ func (c *Config) ChartRepository(environment, name string) string {
 	if path == "" {
 		path = "charts"
 	}
-	return c.Registries[c.Environments[environment].Registry].Prefix + "/" + path + "/" + name
+	return c.PrefixOf(environment) + "/" + path + "/" + name
 }
 
 // ChartNamespace is the namespace of the chart's release in an environment.

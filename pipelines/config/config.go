@@ -321,6 +321,16 @@ func (c *Config) RepositoryOf(component string) string {
 	return component
 }
 
+// PrefixOf is the host and path before the names of an environment's repositories.
+func (c *Config) PrefixOf(environment string) string {
+	return c.Registries[c.Environments[environment].Registry].Prefix
+}
+
+// FullRepositoryOf is the full name of a component's repository in an environment, with its host.
+func (c *Config) FullRepositoryOf(environment, component string) string {
+	return c.PrefixOf(environment) + "/" + c.RepositoryOf(component)
+}
+
 // TagRulesOf lists the tag rules that hold in an environment, in the order in which they are tried.
 func (c *Config) TagRulesOf(environment string) []TagRule {
 	return slices.Concat(c.Environments[environment].Tags, c.Tags)

@@ -189,10 +189,10 @@ func tagsFor(
 // share its registry, and so its repositories.
 func Immutable(c *config.Config, environment string) []string {
 	var globs []string
-	prefix := c.Registries[c.Environments[environment].Registry].Prefix
+	prefix := c.PrefixOf(environment)
 	for _, name := range c.EnvironmentNames() {
-		if e := c.Environments[name]; c.Registries[e.Registry].Prefix == prefix {
-			globs = append(globs, e.Immutable...)
+		if c.PrefixOf(name) == prefix {
+			globs = append(globs, c.Environments[name].Immutable...)
 		}
 	}
 	return globs

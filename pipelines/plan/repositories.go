@@ -73,7 +73,7 @@ func Fitting(floating, fixed []string) registry.RepositorySettings {
 func TagClasses(c *config.Config, prefix string) (floating, fixed []string) {
 	for _, name := range c.EnvironmentNames() {
 		e := c.Environments[name]
-		if c.Registries[e.Registry].Prefix != prefix {
+		if c.PrefixOf(name) != prefix {
 			continue
 		}
 		var texts []string

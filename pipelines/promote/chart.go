@@ -188,7 +188,7 @@ func (p *Promoter) chartOf(ctx context.Context, from string, commits []string) (
 	if j.source, err = p.Open(p.Config.ChartRepository(from, of.Name)); err != nil {
 		return nil, err
 	}
-	j.component = strings.TrimPrefix(j.source.String(), p.prefix(from)+"/")
+	j.component = strings.TrimPrefix(j.source.String(), p.Config.PrefixOf(from)+"/")
 	j.picked.desc, err = j.source.Resolve(ctx, j.picked.tag)
 	if errors.Is(err, registry.ErrNotFound) {
 		next := "push it: berth chart push --env " + from
@@ -241,13 +241,9 @@ func noChart(j *job) []plan.Refusal {
 	}}
 }
 
-func (p *Promoter) prefix(environment string) string {
-	return p.Config.Registries[p.Config.Environments[environment].Registry].Prefix
-}
-
 // chartRepository is the full name of the chart's repository in an environment.
 func (p *Promoter) chartRepository(environment string, j *job) string {
-	return p.prefix(environment) + "/" + j.component
+	return p.Config.PrefixOf(environment) + "/" + j.component
 }
 
 // chartName is the chart's name: the last part of its repository.

@@ -61,10 +61,10 @@ func (p *Promoter) Prepare(ctx context.Context, r Request) (*Work, error) {
 	w := &Work{route: checked}
 	for _, name := range checked.components {
 		j := &job{component: name}
-		if j.source, err = p.Open(p.repository(checked.from, name)); err != nil {
+		if j.source, err = p.Open(p.Config.FullRepositoryOf(checked.from, name)); err != nil {
 			return nil, err
 		}
-		if j.target, err = p.Open(p.repository(checked.to, name)); err != nil {
+		if j.target, err = p.Open(p.Config.FullRepositoryOf(checked.to, name)); err != nil {
 			return nil, err
 		}
 		j.copier = registry.NewCopier(j.source, j.target, p.mounts)

@@ -164,7 +164,7 @@ func (p *Promoter) addSource(r *route, from string) error {
 	}
 	if name, ref, ok := cutComponent(p.Config, from); ok {
 		return fault.New(fault.Usage, "--from "+from,
-			"write --component "+name+" --from "+ref+", or --from "+p.repository(r.from, name)+from[len(name):],
+			"write --component "+name+" --from "+ref+", or --from "+p.Config.FullRepositoryOf(r.from, name)+from[len(name):],
 			"it names a component, not a repository")
 	}
 	if !strings.Contains(from, "/") {
@@ -185,7 +185,7 @@ func (p *Promoter) addSource(r *route, from string) error {
 		repository, ref = from[:at], from[at+1:]
 	}
 	for _, name := range p.Config.ComponentNames() {
-		if p.repository(r.from, name) == repository {
+		if p.Config.FullRepositoryOf(r.from, name) == repository {
 			r.refs[name] = ref
 			return nil
 		}
@@ -210,16 +210,10 @@ func wrongSource(to, from, subject, what string) error {
 		"images come to %s from environment %s, and %s is not in it", to, from, what)
 }
 
-// repository is the full name of a component's repository in an environment.
-func (p *Promoter) repository(environment, component string) string {
-	return p.Config.Registries[p.Config.Environments[environment].Registry].Prefix + "/" +
-		p.Config.RepositoryOf(component)
-}
-
 // shared tells whether another environment has its images in the same repositories.
 func shared(c *config.Config, environment string) bool {
-	prefix := c.Registries[c.Environments[environment].Registry].Prefix
+	prefix := c.PrefixOf(environment)
 	return slices.ContainsFunc(c.EnvironmentNames(), func(name string) bool {
-		return name != environment && c.Registries[c.Environments[name].Registry].Prefix == prefix
+		return name != environment && c.PrefixOf(name) == prefix
 	})
 }

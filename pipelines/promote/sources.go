@@ -29,7 +29,7 @@ func (p *Promoter) Sources(ctx context.Context, r Request) ([]Source, error) {
 	w := &Work{route: checked}
 	for _, name := range checked.components {
 		j := &job{component: name}
-		if j.source, err = p.Open(p.repository(checked.from, name)); err != nil {
+		if j.source, err = p.Open(p.Config.FullRepositoryOf(checked.from, name)); err != nil {
 			return nil, err
 		}
 		j.copier = registry.NewCopier(j.source, j.source, p.mounts) // only reads

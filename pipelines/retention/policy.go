@@ -65,10 +65,10 @@ func PolicyOf(c *config.Config, environment string) Policy {
 		}
 		p.Rules = append(p.Rules, rule)
 	}
-	prefix := c.Registries[c.Environments[environment].Registry].Prefix
+	prefix := c.PrefixOf(environment)
 	for _, name := range c.EnvironmentNames() {
 		e := c.Environments[name]
-		if c.Registries[e.Registry].Prefix != prefix {
+		if c.PrefixOf(name) != prefix {
 			continue
 		}
 		for _, glob := range e.Immutable {

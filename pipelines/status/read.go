@@ -119,9 +119,8 @@ func (r Reader) requireSet(environment string) error {
 // cell finds the image of a component in an environment: the one that its floating tag without a version names, such as
 // latest, else the highest of its versions.
 func (r Reader) cell(ctx context.Context, lists *tagLists, environment, component string) (Cell, error) {
-	prefix := r.Config.Registries[r.Config.Environments[environment].Registry].Prefix
 	c := Cell{
-		Environment: environment, Repository: prefix + "/" + r.Config.RepositoryOf(component), Drift: []string{},
+		Environment: environment, Repository: r.Config.FullRepositoryOf(environment, component), Drift: []string{},
 	}
 	tags, err := lists.of(ctx, c.Repository)
 	if err != nil {
