@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -42,17 +43,7 @@ floating tags never expire, nor does what --in-use names, nor a tag whose age is
 		Args: noArgs,
 	}
 	f.declare(a, cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, request, err := a.retention(cmd, f)
-		if err != nil {
-			return err
-		}
-		out, err := p.PlanRetention(cmd.Context(), request)
-		if err != nil {
-			return err
-		}
-		return a.show(out, out.Text)
-	}
+	cmd.RunE = judging(a, &f, (*pipelines.Pipeline).PlanRetention)
 	return cmd
 }
 
@@ -70,18 +61,26 @@ either needs. Running the same command again finishes what was interrupted.`,
 		Args: noArgs,
 	}
 	f.declare(a, cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, request, err := a.retention(cmd, f)
+	cmd.RunE = judging(a, &f, (*pipelines.Pipeline).ApplyRetention)
+	return cmd
+}
+
+// judging runs what judges the tags of an environment, and shows the outcome.
+func judging[T interface{ Text(w io.Writer) error }](
+	a *app, f *retentionFlags,
+	judge func(*pipelines.Pipeline, context.Context, pipelines.RetentionRequest) (T, error),
+) func(cmd *cobra.Command, _ []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		p, request, err := a.retention(cmd, *f)
 		if err != nil {
 			return err
 		}
-		out, err := p.ApplyRetention(cmd.Context(), request)
+		out, err := judge(p, cmd.Context(), request)
 		if err != nil {
 			return err
 		}
 		return a.show(out, out.Text)
 	}
-	return cmd
 }
 
 func retentionRenderCommand(a *app) *cobra.Command {

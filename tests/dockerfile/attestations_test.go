@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/content"
 
 	"github.com/berth-sh/berth/pipelines/image"
 	"github.com/berth-sh/berth/pipelines/publish"
@@ -106,22 +105,12 @@ func (l *lab) published(t *testing.T, dir string, env []string, args ...string) 
 func (l *lab) accompanied(t *testing.T, repository, digest string) {
 	t.Helper()
 	r := l.repository(t, repository)
-	read := func(d ocispec.Descriptor, into any) {
-		t.Helper()
-		data, err := content.FetchAll(t.Context(), r, d)
-		if err == nil {
-			err = json.Unmarshal(data, into)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	root, err := r.Resolve(t.Context(), digest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var index ocispec.Index
-	read(root, &index)
+	fetch(t, r, root, &index)
 	if len(index.Manifests) != 2 {
 		t.Fatalf("the index lists %+v", index.Manifests)
 	}
@@ -131,9 +120,9 @@ func (l *lab) accompanied(t *testing.T, repository, digest string) {
 			for _, d := range all {
 				types = append(types, d.Annotations["in-toto.io/predicate-type"])
 				var manifest ocispec.Manifest
-				read(d, &manifest)
+				fetch(t, r, d, &manifest)
 				var one said
-				read(manifest.Layers[0], &one)
+				fetch(t, r, manifest.Layers[0], &one)
 				if len(one.Subject) != 1 || one.Subject[0].Digest["sha256"] != child.Digest.Encoded() {
 					t.Errorf("%s: the subject is %+v, not %s", repository, one.Subject, child.Digest)
 				}

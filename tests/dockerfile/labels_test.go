@@ -56,20 +56,22 @@ func (l *lab) repository(t *testing.T, name string) *remote.Repository {
 	return r
 }
 
+// fetch reads the JSON of a descriptor.
+func fetch(t *testing.T, r *remote.Repository, d ocispec.Descriptor, into any) {
+	t.Helper()
+	data, err := content.FetchAll(t.Context(), r, d)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // said are the labels of the first platform of an image, and the annotations of its index.
 func (l *lab) said(t *testing.T, repository, digest string) (labels, annotations map[string]string) {
 	t.Helper()
 	r := l.repository(t, repository)
-	read := func(d ocispec.Descriptor, into any) {
-		t.Helper()
-		data, err := content.FetchAll(t.Context(), r, d)
-		if err == nil {
-			err = json.Unmarshal(data, into)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	root, err := r.Resolve(t.Context(), digest)
 	if err != nil {
 		t.Fatal(err)
@@ -77,8 +79,8 @@ func (l *lab) said(t *testing.T, repository, digest string) (labels, annotations
 	var index ocispec.Index
 	var manifest ocispec.Manifest
 	var config ocispec.Image
-	read(root, &index)
-	read(index.Manifests[0], &manifest)
-	read(manifest.Config, &config)
+	fetch(t, r, root, &index)
+	fetch(t, r, index.Manifests[0], &manifest)
+	fetch(t, r, manifest.Config, &config)
 	return config.Config.Labels, index.Annotations
 }
