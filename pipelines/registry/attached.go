@@ -186,19 +186,19 @@ func (s *sending) referrers(ctx context.Context, subject referred) error {
 	if err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	// One after another: where the list is kept under a tag, two that are added to it at once can lose one.
 	for _, x := range subject.referrers {
-		g.Go(func() error {
-			if !slices.ContainsFunc(listed, func(y ocispec.Descriptor) bool { return y.Digest == x.Digest }) {
-				if err := s.count(s.send(gctx, x.Descriptor)); err != nil {
-					return err
-				}
+		if !slices.ContainsFunc(listed, func(y ocispec.Descriptor) bool { return y.Digest == x.Digest }) {
+			if err := s.count(s.send(ctx, x.Descriptor)); err != nil {
+				return err
 			}
-			s.know(x.Digest)
-			return s.referrers(gctx, x)
-		})
+		}
+		s.know(x.Digest)
+		if err := s.referrers(ctx, x); err != nil {
+			return err
+		}
 	}
-	return g.Wait()
+	return nil
 }
 
 func (s *sending) tagged(ctx context.Context, x tagged) error {
